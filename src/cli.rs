@@ -1,0 +1,253 @@
+//! The command line: every command and every flag.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::job::DeviceChoice;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Green.on_default());
+
+const AFTER: &str = "\
+Exit codes:
+  0    done
+  1    failed
+  2    wrong usage, preset or file
+  130  stopped by Ctrl-C; the picture so far is saved first
+
+Examples:
+  impasto demo
+  impasto run photo.jpg painting.jpg
+  impasto run photo.jpg painting.jpg -o result.png --preset bold --size 768
+
+`impasto help COMMAND` tells more about each command.";
+
+/// Paint one picture in the manner of another: neural style transfer from a
+/// terminal.
+#[derive(Debug, Parser)]
+#[command(name = "impasto", version, about, max_term_width = 100, styles = STYLES, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(RunArgs),
+    Demo(DemoArgs),
+    Show(ShowArgs),
+    #[command(subcommand)]
+    Presets(PresetsCommand),
+    Measure(MeasureArgs),
+    Doctor,
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Paint CONTENT in the manner of STYLE
+///
+/// CONTENT and STYLE are JPEG, PNG, WebP, TIFF or BMP files. The picture is
+/// saved when the run ends and also when Ctrl-C ends it early; a PNG carries
+/// the recipe it was painted by in its metadata.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto run photo.jpg painting.jpg
+  impasto run photo.jpg painting.jpg -o result.png --size 1024
+  impasto run photo.jpg painting.jpg --preset texture --iterations 200
+  impasto run photo.jpg painting.jpg --set style.weight=500 --set style.layers.relu3_1=0.5
+  impasto run photo.jpg painting.jpg --headless --events - | jq .total
+  impasto run --recipe result.png photo.jpg painting.jpg -o again.png")]
+pub struct RunArgs {
+    /// The picture that says what to paint
+    pub content: PathBuf,
+
+    /// The picture that says how to paint
+    pub style: PathBuf,
+
+    /// Where to save the picture: .png, .jpg, .webp, .tif or .bmp [default:
+    /// CONTENT-STYLE.png here, with a number if that exists]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub preset: PresetArgs,
+
+    /// Paint again by the recipe inside a PNG that impasto made, in place of a
+    /// preset
+    #[arg(long, value_name = "PICTURE.png", conflicts_with = "preset")]
+    pub recipe: Option<PathBuf>,
+
+    /// Long side of the last scale in pixels; the scales before it shrink or
+    /// grow with it
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16384))]
+    pub size: Option<u32>,
+
+    /// Iterations of every scale
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub iterations: Option<u32>,
+
+    /// Seed of the noise that a preset with `start: noise` begins with
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// Show a progress line rather than a dashboard (every run does, so far)
+    #[arg(long)]
+    pub headless: bool,
+
+    /// Append one JSON object a line to FILE, or print them with -: started,
+    /// step, finished, failed and a few more
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PresetArgs {
+    /// A preset's name (see `impasto presets list`) or a YAML file
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub preset: Option<String>,
+
+    /// Change one key of the preset, such as style.layers.relu3_1=0.5 or
+    /// start=noise; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub device: DeviceChoice,
+}
+
+/// Paint a bundled photograph in the manner of a bundled painting
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto demo
+  impasto demo -o first-light.png --device cpu")]
+pub struct DemoArgs {
+    /// Where to save the picture [default: impasto-demo.png here, with a
+    /// number if that exists]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Show a picture in the terminal
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  impasto show result.png")]
+pub struct ShowArgs {
+    pub image: PathBuf,
+}
+
+/// List, show and check presets
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  impasto presets list
+  impasto presets show gatys > ~/.config/impasto/presets/mine.yaml
+  impasto presets check mine.yaml")]
+pub enum PresetsCommand {
+    /// List every preset with its description
+    List,
+    /// Print a preset as YAML, comments included
+    Show {
+        /// A preset's name or a YAML file
+        name: String,
+    },
+    /// Check preset files; wrong ones are told with line and column
+    Check {
+        /// YAML files or names
+        #[arg(required = true)]
+        files: Vec<String>,
+    },
+    /// Print the folder where presets of your own are found
+    Path,
+}
+
+/// Measure the losses of any picture
+///
+/// Nothing is resized where the three pictures have one size. Otherwise CONTENT
+/// takes IMAGE's size and STYLE's long side IMAGE's long side.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto measure result.png photo.jpg painting.jpg
+  impasto measure result.png photo.jpg painting.jpg --preset neural-style --json")]
+pub struct MeasureArgs {
+    /// The picture to measure
+    pub image: PathBuf,
+
+    /// What it should show
+    pub content: PathBuf,
+
+    /// How it should look
+    pub style: PathBuf,
+
+    #[command(flatten)]
+    pub preset: PresetArgs,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// Print JSON: each layer's loss before weights, smoothness, and the
+    /// weighted total
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  impasto completions bash > ~/.local/share/bash-completion/completions/impasto")]
+pub struct CompletionsArgs {
+    pub shell: Shell,
+}
+
+/// Print the manual page, of one command if it is named
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto man | man -l -
+  impasto man run > impasto-run.1")]
+pub struct ManArgs {
+    /// run, demo, presets …
+    pub command: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_described() {
+        for command in Cli::command().get_subcommands() {
+            assert!(
+                command.get_about().is_some(),
+                "{} has no description",
+                command.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What each command does.
+
+mod demo;
+mod doctor;
+mod measure;
+mod presets;
+mod run;
+mod show;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command, CompletionsArgs, ManArgs, PresetArgs};
+use crate::engine::EngineError;
+use crate::job::JobError;
+use crate::picture::PictureError;
+use crate::preset::{Library, Preset, PresetError};
+
+/// Why a command ended other than well.
+#[derive(Debug)]
+pub enum Failure {
+    /// Wrong usage, preset or file: exit code 2.
+    Usage(String),
+    /// Something failed on the way: exit code 1.
+    Failed(String),
+    /// A signal ended it, and all was saved: 128 + its number.
+    Stopped(u8),
+    /// Whoever read our output went away: nothing is left to say.
+    NobodyReads,
+}
+
+/// The result of a command.
+pub type Outcome = Result<(), Failure>;
+
+/// Carries a command out and says how it went.
+pub fn carry_out(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Presets(command) => presets::presets(&command),
+        Command::Measure(args) => measure::measure(&args),
+        Command::Doctor => doctor::doctor(),
+        Command::Completions(args) => completions(&args),
+        Command::Man(args) => man(&args),
+    };
+    let code = match outcome {
+        Ok(()) | Err(Failure::NobodyReads) => 0,
+        Err(Failure::Usage(message)) => complain(&message, 2),
+        Err(Failure::Failed(message)) => complain(&message, 1),
+        Err(Failure::Stopped(signal)) => 128 + signal,
+    };
+    ExitCode::from(code)
+}
+
+fn complain(message: &str, code: u8) -> u8 {
+    // If stderr is gone there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "impasto: {message}");
+    code
+}
+
+fn completions(args: &CompletionsArgs) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "impasto", &mut script);
+    Ok(io::stdout().write_all(&script)?)
+}
+
+fn man(args: &ManArgs) -> Outcome {
+    let mut root = Cli::command();
+    root.build();
+    let command = match &args.command {
+        None => root,
+        Some(name) => match root.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => {
+                let known: Vec<_> = root
+                    .get_subcommands()
+                    .map(clap::Command::get_name)
+                    .collect();
+                return Err(Failure::Usage(format!(
+                    "there is no command of that name; there are {}",
+                    known.join(", ")
+                )));
+            }
+        },
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    Ok(io::stdout().write_all(&page)?)
+}
+
+/// The preset that the flags ask for, with every `--set` applied in order.
+fn chosen_preset(args: &PresetArgs, default: &str) -> Result<Preset, PresetError> {
+    let name = args.preset.as_deref().unwrap_or(default);
+    let preset = Library::open().find(name)?;
+    args.settings
+        .iter()
+        .try_fold(preset, |preset, setting| preset.set(setting))
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::NobodyReads
+        } else {
+            Self::Failed(format!("cannot write the output: {error}"))
+        }
+    }
+}
+
+impl From<PictureError> for Failure {
+    fn from(error: PictureError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<PresetError> for Failure {
+    fn from(error: PresetError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

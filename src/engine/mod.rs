@@ -1,0 +1,73 @@
+//! The engine: the only room that knows libtorch.
+//!
+//! Bottom up: [`device`] finds the processor, [`weights`] reads the network's
+//! parameters, [`network`] computes feature maps and carries gradients back
+//! through them, [`loss`] turns feature maps into losses and a gradient with
+//! respect to the pixels, [`optimizer`] moves the pixels, [`schedule`] gives
+//! the sizes, [`painter`] does one iteration at a time, and [`worker`] runs a
+//! painter on a thread of its own.
+//!
+//! Pictures are float32 tensors of shape `[1, 3, H, W]`, RGB in 0..1. Nothing
+//! here uses autograd: the chain of VGG is short and regular, so the gradient
+//! is written out, which saves memory, half of the Gram matrices' backward
+//! work, and lets every tensor stay in the channels-last layout.
+
+pub mod device;
+pub mod loss;
+pub mod measure;
+pub mod network;
+pub mod optimizer;
+pub mod painter;
+pub mod pixels;
+pub mod weights;
+pub mod worker;
+
+use tch::TchError;
+
+/// What can go wrong while painting.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("out of memory: {0}; try a smaller --size, or a preset with fewer layers")]
+    OutOfMemory(String),
+    #[error("libtorch reported: {0}")]
+    Torch(String),
+    #[error("the network's weights cannot be used: {0}")]
+    Weights(String),
+    #[error("{0}")]
+    Device(String),
+    #[error(
+        "the losses became infinite or not a number {failures} times, the last time at iteration \
+         {iteration}; lower the preset's weights or the optimizer's rate"
+    )]
+    NotFinite { failures: u32, iteration: u32 },
+}
+
+impl From<TchError> for EngineError {
+    fn from(error: TchError) -> Self {
+        let text = error.to_string();
+        // libtorch appends a C++ stack trace; its first line says what happened.
+        let first = text
+            .trim_start_matches("Internal torch error: ")
+            .lines()
+            .next()
+            .unwrap_or("");
+        let first: String = first
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(300)
+            .collect();
+        let memory = [
+            "out of memory",
+            "can't allocate memory",
+            "not enough memory",
+        ];
+        if memory.iter().any(|words| text.contains(words)) {
+            Self::OutOfMemory(first)
+        } else {
+            Self::Torch(first)
+        }
+    }
+}
+
+/// The result of everything in this room.
+pub type Result<T> = std::result::Result<T, EngineError>;

@@ -1,0 +1,59 @@
+//! What moves the pixels.
+//!
+//! An optimizer never evaluates the loss itself. It is told the loss and the
+//! gradient at the image it last proposed and answers with the next image, so
+//! that every iteration is exactly one evaluation and the caller may stop,
+//! look or change the weights between any two.
+
+mod adam;
+mod lbfgs;
+
+pub use adam::Adam;
+pub use lbfgs::Lbfgs;
+
+use tch::Tensor;
+
+use super::Result;
+use crate::preset::{self, OptimizerKind};
+
+/// An optimizer over images `[1, 3, H, W]` whose values stay within 0..1.
+pub trait Optimizer: Send {
+    /// Takes the loss and the gradient at `image`, which is the image last
+    /// proposed (or the one to begin with), and proposes the next.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    fn step(&mut self, image: &Tensor, loss: f64, gradient: &Tensor) -> Result<Proposal>;
+
+    /// Forgets what it learnt about the loss, which is another one from here
+    /// on.
+    fn restart(&mut self);
+
+    /// Forgets what it learnt and takes smaller steps, after a step that led
+    /// nowhere good.
+    fn soften(&mut self);
+
+    /// Goes on at another size; `resize` brings an image of the old size to the
+    /// new one.
+    ///
+    /// # Errors
+    /// When `resize` fails.
+    fn rescale(&mut self, resize: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<()>;
+}
+
+/// What an optimizer answers.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The image to evaluate next.
+    pub image: Tensor,
+    /// Something the user should know, such as a restart.
+    pub notice: Option<&'static str>,
+}
+
+/// The optimizer a preset asks for.
+pub fn build(preset: &preset::Optimizer) -> Box<dyn Optimizer> {
+    match preset.kind {
+        OptimizerKind::Lbfgs => Box::new(Lbfgs::new(preset.history, preset.rate)),
+        OptimizerKind::Adam => Box::new(Adam::new(preset.rate)),
+    }
+}

@@ -1,0 +1,387 @@
+//! The loop: one iteration at a time, without threads, clocks or channels.
+
+use std::fmt::Write as _;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Tensor};
+
+use super::loss::{Targets, evaluate};
+use super::network::Vgg;
+use super::optimizer::{self, Optimizer};
+use super::pixels::{picture_of, preview_of, rescaled, tensor_of};
+use super::{EngineError, Result, device};
+use crate::job::{Job, Size, fitted};
+use crate::picture::Picture;
+use crate::preset::{Preset, Start, Term};
+use crate::protocol::Step;
+
+/// After so many evaluations that were not finite a run ends.
+const MOST_FAILURES: u32 = 3;
+
+/// Paints one job.
+pub struct Painter {
+    job: Job,
+    device: Device,
+    vgg: Vgg,
+    sizes: Vec<Size>,
+    /// Which scale is being painted; none before the first.
+    scale: Option<usize>,
+    /// Iterations done, over the run and within the scale.
+    iteration: u32,
+    in_scale: u32,
+    /// What to compare with at this scale.
+    targets: Targets,
+    optimizer: Box<dyn Optimizer>,
+    /// The image to evaluate next, `[1, 3, H, W]`, RGB in 0..1.
+    image: Option<Tensor>,
+    best: Option<Best>,
+    failures: u32,
+}
+
+/// The best image of the current scale.
+struct Best {
+    image: Tensor,
+    total: f64,
+}
+
+/// What one iteration brought.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The losses; none if they were not finite.
+    pub step: Option<Step>,
+    /// Something the user should know.
+    pub notice: Option<String>,
+}
+
+impl Painter {
+    /// Finds the processor and reads the network.
+    ///
+    /// # Errors
+    /// When the device is not there, the weights are broken, or memory runs
+    /// out.
+    pub fn new(job: Job) -> Result<Self> {
+        let device = device::resolve(job.device)?;
+        let vgg = network_for(&job.preset, device)?;
+        let sizes = job.sizes();
+        let optimizer = optimizer::build(&job.preset.optimizer);
+        Ok(Self {
+            job,
+            device,
+            vgg,
+            sizes,
+            scale: None,
+            iteration: 0,
+            in_scale: 0,
+            targets: Targets::default(),
+            optimizer,
+            image: None,
+            best: None,
+            failures: 0,
+        })
+    }
+
+    /// The job, with its preset as it stands after changes.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The processor that paints: `cpu` or `cuda:N`.
+    pub fn device_name(&self) -> String {
+        device::name(self.device)
+    }
+
+    /// The sizes of all scales.
+    pub fn sizes(&self) -> &[Size] {
+        &self.sizes
+    }
+
+    /// Iterations done so far.
+    pub fn iteration(&self) -> u32 {
+        self.iteration
+    }
+
+    /// The scale that has to be prepared before the next iteration, counted
+    /// from 0, with its size. None while a scale is being painted and when all
+    /// is done.
+    pub fn scale_due(&self) -> Option<(usize, Size)> {
+        let next = match self.scale {
+            None => 0,
+            Some(scale) if self.in_scale >= self.sizes.get(scale)?.iterations => scale + 1,
+            Some(_) => return None,
+        };
+        self.sizes.get(next).map(|size| (next, *size))
+    }
+
+    /// Whether every scale had its iterations.
+    pub fn is_finished(&self) -> bool {
+        match self
+            .scale
+            .and_then(|scale| self.sizes.get(scale).map(|size| (scale, size)))
+        {
+            Some((scale, size)) => {
+                scale + 1 == self.sizes.len() && self.in_scale >= size.iterations
+            }
+            None => self.sizes.is_empty(),
+        }
+    }
+
+    /// Prepares the scale that is due: brings the image to its size and
+    /// computes its targets. Does nothing when none is due.
+    ///
+    /// # Errors
+    /// When memory runs out. The picture of the scale before stays available.
+    pub fn begin_scale(&mut self) -> Result<()> {
+        let Some((scale, size)) = self.scale_due() else {
+            return Ok(());
+        };
+        // The old targets go first: both sets may not fit together.
+        self.targets = Targets::default();
+        self.targets = self.targets_at(scale)?;
+        let image = match self
+            .best
+            .as_ref()
+            .map(|best| &best.image)
+            .or(self.image.as_ref())
+        {
+            Some(before) => {
+                let resize = |image: &Tensor| rescaled(image, size.width, size.height);
+                self.optimizer.rescale(&resize)?;
+                resize(before)?.f_clamp(0.0, 1.0)?
+            }
+            None => self.first_image(size)?,
+        };
+        self.image = Some(image);
+        self.best = None;
+        self.scale = Some(scale);
+        self.in_scale = 0;
+        Ok(())
+    }
+
+    /// One iteration: evaluates the image and moves it.
+    ///
+    /// A loss that is infinite or not a number is caught here: the image goes
+    /// back to the best one, the optimizer starts again with smaller steps.
+    ///
+    /// # Errors
+    /// After the third loss that is not finite, and when libtorch fails. The
+    /// best picture stays available.
+    pub fn step(&mut self) -> Result<Progress> {
+        if self.scale_due().is_some() {
+            self.begin_scale()?;
+        }
+        let (Some(scale), Some(image)) = (self.scale, self.image.as_ref()) else {
+            return Ok(Progress::default());
+        };
+        let size = self.sizes[scale];
+        let evaluation = evaluate(&self.vgg, &self.job.preset, &self.targets, image)?;
+        self.iteration += 1;
+        self.in_scale += 1;
+        if !evaluation.finite {
+            return self.recover();
+        }
+        let weighted = evaluation.weighted;
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|best| weighted.total < best.total)
+        {
+            self.best = Some(Best {
+                image: image.shallow_clone(),
+                total: weighted.total,
+            });
+        }
+        let proposal = self
+            .optimizer
+            .step(image, weighted.total, &evaluation.gradient)?;
+        self.image = Some(proposal.image);
+        let step = Step {
+            iteration: self.iteration,
+            scale: scale as u32 + 1,
+            width: size.width,
+            height: size.height,
+            content: weighted.content,
+            style: weighted.style,
+            smoothness: weighted.smoothness,
+            total: weighted.total,
+            elapsed: 0.0,
+            layers: evaluation.losses.layers,
+        };
+        Ok(Progress {
+            step: Some(step),
+            notice: proposal.notice.map(str::to_owned),
+        })
+    }
+
+    /// Goes on with other weights, layers, pooling or optimizer. Returns the
+    /// keys that differ but need a new run to take effect; they keep their old
+    /// values.
+    ///
+    /// # Errors
+    /// When memory runs out; the preset then stays as it was.
+    pub fn change(&mut self, preset: Preset) -> Result<Vec<&'static str>> {
+        let old = self.job.preset.clone();
+        let mut waiting = Vec::new();
+        for (key, differs) in [
+            ("network", preset.network != old.network),
+            ("schedule", preset.schedule != old.schedule),
+            ("start", preset.start != old.start),
+            ("seed", preset.seed != old.seed),
+        ] {
+            if differs {
+                waiting.push(key);
+            }
+        }
+        self.job.preset = Preset {
+            network: old.network,
+            schedule: old.schedule.clone(),
+            start: old.start.clone(),
+            seed: old.seed,
+            ..preset
+        };
+        if let Err(error) = self.apply_change(&old) {
+            self.job.preset = old;
+            return Err(error);
+        }
+        Ok(waiting)
+    }
+
+    fn apply_change(&mut self, old: &Preset) -> Result<()> {
+        let new = &self.job.preset;
+        let pooling = new.pooling != old.pooling;
+        if pooling || new.deepest() > old.deepest() {
+            self.vgg = network_for(new, self.device)?;
+        }
+        let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
+        let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
+        if let (Some(scale), true) = (self.scale, pooling || !layers) {
+            self.targets = self.targets_at(scale)?;
+        }
+        if new.optimizer == old.optimizer {
+            self.optimizer.restart();
+        } else {
+            self.optimizer = optimizer::build(&new.optimizer);
+        }
+        // The best image so far was best by another measure: the next
+        // evaluation replaces it, whatever it brings.
+        if let Some(best) = &mut self.best {
+            best.total = f64::INFINITY;
+        }
+        Ok(())
+    }
+
+    /// The best picture of the current scale; none before the first scale was
+    /// prepared.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn picture(&self) -> Result<Option<Picture>> {
+        self.shown().map(picture_of).transpose()
+    }
+
+    /// The picture scaled down to fit, as RGB bytes with the size they have.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn preview(&self, width: u32, height: u32) -> Result<Option<(u32, u32, Vec<u8>)>> {
+        self.shown()
+            .map(|image| preview_of(image, width, height))
+            .transpose()
+    }
+
+    fn shown(&self) -> Option<&Tensor> {
+        self.best
+            .as_ref()
+            .map(|best| &best.image)
+            .or(self.image.as_ref())
+    }
+
+    /// After an evaluation that was not finite.
+    fn recover(&mut self) -> Result<Progress> {
+        self.failures += 1;
+        if self.failures >= MOST_FAILURES {
+            return Err(EngineError::NotFinite {
+                failures: self.failures,
+                iteration: self.iteration,
+            });
+        }
+        self.optimizer.soften();
+        if let Some(best) = &self.best {
+            self.image = Some(best.image.shallow_clone());
+        }
+        let mut notice = String::new();
+        let _ = write!(
+            notice,
+            "iteration {} gave a loss that is infinite or not a number; going back to the best \
+             picture with smaller steps",
+            self.iteration
+        );
+        Ok(Progress {
+            step: None,
+            notice: Some(notice),
+        })
+    }
+
+    /// The targets of one scale.
+    fn targets_at(&self, scale: usize) -> Result<Targets> {
+        let size = self.sizes[scale];
+        let content = self.job.content.picture.resized(size.width, size.height);
+        let style = &self.job.style.picture;
+        let (width, height) = fitted(style, self.job.preset.schedule[scale]);
+        let style = style.resized(width, height);
+        let content = tensor_of(&content, self.device)?;
+        let style = tensor_of(&style, self.device)?;
+        Targets::new(&self.vgg, &self.job.preset, &content, &style)
+    }
+
+    /// The image to begin with, at the first scale's size.
+    fn first_image(&self, size: Size) -> Result<Tensor> {
+        let picture = match (&self.job.preset.start, &self.job.start) {
+            (Start::Noise, _) => noise(size, self.job.preset.seed),
+            (Start::Style, _) => {
+                return covering(&self.job.style.picture, size, self.device);
+            }
+            (Start::File(_), Some(start)) => {
+                return covering(&start.picture, size, self.device);
+            }
+            (Start::Content | Start::File(_), _) => {
+                Some(self.job.content.picture.resized(size.width, size.height))
+            }
+        };
+        match picture {
+            Some(picture) => tensor_of(&picture, self.device),
+            None => Err(EngineError::Torch("a scale without pixels".to_owned())),
+        }
+    }
+}
+
+/// The network as deep as the preset needs it.
+pub(super) fn network_for(preset: &Preset, device: Device) -> Result<Vgg> {
+    Vgg::new(preset.network, preset.pooling, preset.deepest(), device)
+}
+
+/// White noise, the same for the same seed on every machine.
+fn noise(size: Size, seed: u64) -> Option<Picture> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let count = 3 * size.width as usize * size.height as usize;
+    let pixels = (0..count).map(|_| random.r#gen::<f32>()).collect();
+    Picture::new(size.width, size.height, pixels)
+}
+
+/// The picture scaled until it covers `size`, its middle cut out.
+fn covering(picture: &Picture, size: Size, device: Device) -> Result<Tensor> {
+    let scale = f64::max(
+        f64::from(size.width) / f64::from(picture.width()),
+        f64::from(size.height) / f64::from(picture.height()),
+    );
+    let side = |side: u32, least: u32| ((f64::from(side) * scale).round() as u32).max(least);
+    let (width, height) = (
+        side(picture.width(), size.width),
+        side(picture.height(), size.height),
+    );
+    let tensor = tensor_of(&picture.resized(width, height), device)?;
+    let middle = |whole: u32, part: u32| i64::from((whole - part) / 2);
+    let tensor = tensor.f_narrow(2, middle(height, size.height), i64::from(size.height))?;
+    let tensor = tensor.f_narrow(3, middle(width, size.width), i64::from(size.width))?;
+    Ok(tensor.f_contiguous()?)
+}

@@ -1,0 +1,133 @@
+//! Pictures as tensors, and back.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{EngineError, Result};
+use crate::picture::Picture;
+
+/// The picture as a tensor `[1, 3, H, W]`, RGB in 0..1, on `device`.
+///
+/// # Errors
+/// When the memory is not there.
+pub fn tensor_of(picture: &Picture, device: Device) -> Result<Tensor> {
+    let (height, width) = (i64::from(picture.height()), i64::from(picture.width()));
+    let rows = Tensor::f_from_slice(picture.pixels())?;
+    let rows = rows.f_view([1, height, width, 3])?;
+    Ok(rows
+        .f_permute([0, 3, 1, 2])?
+        .f_contiguous()?
+        .f_to_device(device)?)
+}
+
+/// The tensor `[1, 3, H, W]` as a picture.
+///
+/// # Errors
+/// When the tensor has another shape, or libtorch fails.
+pub fn picture_of(tensor: &Tensor) -> Result<Picture> {
+    let (width, height) = size_of(tensor)?;
+    let rows = tensor
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_to_kind(Kind::Float)?;
+    let rows = rows.f_to_device(Device::Cpu)?;
+    let mut pixels = vec![0f32; 3 * width as usize * height as usize];
+    let count = pixels.len();
+    rows.f_copy_data(&mut pixels, count)?;
+    Picture::new(width, height, pixels)
+        .ok_or_else(|| EngineError::Torch(format!("a picture of {width}×{height} pixels")))
+}
+
+/// The picture scaled down (never up) to fit `width` × `height`, as RGB bytes
+/// with the size they have. The scaling happens on the tensor's own device, so
+/// that few bytes cross to the host.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn preview_of(tensor: &Tensor, width: u32, height: u32) -> Result<(u32, u32, Vec<u8>)> {
+    let (full_width, full_height) = size_of(tensor)?;
+    let shrink = f64::min(
+        f64::from(width.max(1)) / f64::from(full_width),
+        f64::from(height.max(1)) / f64::from(full_height),
+    );
+    let mut small = tensor.shallow_clone();
+    if shrink < 1.0 {
+        let side = |full: u32| ((f64::from(full) * shrink).round() as i64).max(1);
+        let size = [side(full_height), side(full_width)];
+        small = small.f_internal_upsample_bilinear2d_aa(size, false, None, None)?;
+    }
+    let bytes = small
+        .f_clamp(0.0, 1.0)?
+        .f_mul_scalar(255.0)?
+        .f_round()?
+        .f_to_kind(Kind::Uint8)?;
+    let bytes = bytes
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_to_device(Device::Cpu)?;
+    let (width, height) = size_of(&small)?;
+    let mut rgb = vec![0u8; 3 * width as usize * height as usize];
+    let count = rgb.len();
+    bytes.f_copy_data_u8(&mut rgb, count)?;
+    Ok((width, height, rgb))
+}
+
+/// A tensor `[1, 3, H, W]` at another size, bicubic. Values near edges may
+/// overshoot; clamp them where the tensor is a picture.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn rescaled(tensor: &Tensor, width: u32, height: u32) -> Result<Tensor> {
+    let size = [i64::from(height), i64::from(width)];
+    Ok(tensor.f_upsample_bicubic2d(size, false, None, None)?)
+}
+
+/// Width and height of a tensor `[1, 3, H, W]`.
+fn size_of(tensor: &Tensor) -> Result<(u32, u32)> {
+    let shape = tensor.size();
+    match shape[..] {
+        [1, 3, height, width] => {
+            if let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) {
+                return Ok((width, height));
+            }
+        }
+        _ => {}
+    }
+    Err(EngineError::Torch(format!(
+        "expected a picture, got a tensor of shape {shape:?}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(width: u32, height: u32) -> Picture {
+        let bytes: Vec<u8> = (0..3 * width * height)
+            .map(|i| (i * 7 % 256) as u8)
+            .collect();
+        Picture::from_rgb8(width, height, &bytes).unwrap()
+    }
+
+    #[test]
+    fn a_picture_survives_the_way_there_and_back() {
+        let picture = ramp(5, 3);
+        let tensor = tensor_of(&picture, Device::Cpu).unwrap();
+        assert_eq!(tensor.size(), [1, 3, 3, 5]);
+        // Channel 1 of the pixel in row 2, column 4.
+        assert_eq!(
+            tensor.double_value(&[0, 1, 2, 4]) as f32,
+            picture.pixels()[(2 * 5 + 4) * 3 + 1]
+        );
+        assert_eq!(picture_of(&tensor).unwrap(), picture);
+    }
+
+    #[test]
+    fn previews_shrink_and_never_grow() {
+        let tensor = tensor_of(&ramp(40, 20), Device::Cpu).unwrap();
+        let (width, height, rgb) = preview_of(&tensor, 10, 10).unwrap();
+        assert_eq!((width, height, rgb.len()), (10, 5, 150));
+        let (width, height, rgb) = preview_of(&tensor, 100, 100).unwrap();
+        assert_eq!((width, height), (40, 20));
+        assert_eq!(rgb, ramp(40, 20).to_rgb8());
+    }
+}

@@ -1,0 +1,427 @@
+//! The front end without a screen: a progress bar for people, JSON lines for
+//! programs.
+//!
+//! Words and the bar go to stderr. Stdout carries the events where they were
+//! asked for with `-`, else, in a terminal, the finished picture.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::commands::{Failure, Outcome};
+use crate::engine::worker;
+use crate::job::{Job, Size};
+use crate::picture::{self, display_path};
+use crate::preview;
+use crate::protocol::{Command, Event, Step};
+
+/// How soon a signal is noticed.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How often a run whose stderr is no terminal says a line.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Paints `job`, telling how it goes.
+///
+/// # Errors
+/// When the run fails or a signal ends it.
+pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
+    let mut sink = events.map(EventSink::open).transpose()?;
+    let stdout_is_free = !sink.as_ref().is_some_and(EventSink::is_stdout);
+    let signal = catch_signals()?;
+    let mut display = Display::new(&job);
+    let (link, thread) = worker::start(job)
+        .map_err(|error| Failure::Failed(format!("cannot start painting: {error}")))?;
+    let mut asked_to_stop = false;
+    let outcome = loop {
+        let caught = signal.load(Ordering::Relaxed);
+        if caught != 0 && !asked_to_stop {
+            asked_to_stop = true;
+            display.line("stopping; saving the picture so far (Ctrl-C again leaves at once)");
+            let _ = link.commands.send(Command::Stop);
+        }
+        let event = match link.events.recv_timeout(PATIENCE) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => {
+                break Err(Failure::Failed(
+                    "the painter ended without a word".to_owned(),
+                ));
+            }
+        };
+        if let Some(open) = &mut sink
+            && let Err(error) = open.write(&event)
+        {
+            display.line(&format!(
+                "the events can no longer be written ({error}); painting on"
+            ));
+            sink = None;
+        }
+        display.show(&event);
+        match event {
+            Event::Finished { output, .. } => {
+                if stdout_is_free {
+                    show_picture(&output);
+                }
+                break match caught_signal(&signal) {
+                    Some(number) => Err(Failure::Stopped(number)),
+                    None => Ok(()),
+                };
+            }
+            Event::Failed { message, output } => {
+                let place = match output {
+                    Some(output) => {
+                        format!("; the picture so far is in {}", display_path(&output))
+                    }
+                    None => String::new(),
+                };
+                break Err(Failure::Failed(format!("{message}{place}")));
+            }
+            _ => {}
+        }
+    };
+    let _ = thread.join();
+    outcome
+}
+
+/// Says a line to the person at the terminal, if there is one.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints the finished picture where stdout is a terminal that can show it.
+fn show_picture(output: &Path) {
+    if !io::stdout().is_terminal() {
+        return;
+    }
+    // A picture that cannot be shown is still saved: no reason to fail.
+    if let Ok(source) = picture::load(output)
+        && let Err(why) = preview::print(&source.picture)
+    {
+        say(&why.to_string());
+    }
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP is remembered here, so that the run can
+/// save; a second one ends the process at once.
+fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
+    let caught = Arc::new(AtomicUsize::new(0));
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+        let before = Arc::new(AtomicBool::new(false));
+        // The order matters: the shutdown looks at the flag before this very
+        // signal sets it.
+        signal_hook::flag::register_conditional_shutdown(number, 128 + number, before.clone())?;
+        signal_hook::flag::register(number, before)?;
+        signal_hook::flag::register_usize(number, caught.clone(), number as usize)?;
+    }
+    Ok(caught)
+}
+
+fn caught_signal(signal: &AtomicUsize) -> Option<u8> {
+    u8::try_from(signal.load(Ordering::Relaxed))
+        .ok()
+        .filter(|number| *number != 0)
+}
+
+/// Where events are written as JSON, one object a line.
+enum EventSink {
+    Stdout,
+    File(std::fs::File),
+}
+
+impl EventSink {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        // Appending, so that a wrong name costs nobody a file.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map(Self::File)
+            .map_err(|error| {
+                Failure::Usage(format!(
+                    "cannot write events to {}: {error}",
+                    display_path(path)
+                ))
+            })
+    }
+
+    fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout)
+    }
+
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        match self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&line)?;
+                stdout.flush()
+            }
+            Self::File(file) => file.write_all(&line),
+        }
+    }
+}
+
+/// The progress as a bar in a terminal, as a line now and then elsewhere.
+struct Display {
+    bar: ProgressBar,
+    plain: bool,
+    sizes: Vec<Size>,
+    last_line: Instant,
+    first_total: Option<f64>,
+    last_step: Option<Step>,
+    pace: Pace,
+}
+
+impl Display {
+    fn new(job: &Job) -> Self {
+        let plain = !io::stderr().is_terminal();
+        let sizes = job.sizes();
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let iterations = sizes.iter().map(|size| u64::from(size.iterations)).sum();
+        let bar = ProgressBar::with_draw_target(Some(iterations), target);
+        bar.set_style(style());
+        Self {
+            bar,
+            plain,
+            sizes,
+            last_line: Instant::now(),
+            first_total: None,
+            last_step: None,
+            pace: Pace::default(),
+        }
+    }
+
+    /// A line of words above the bar.
+    fn line(&self, words: &str) {
+        if self.plain {
+            say(words);
+        } else {
+            self.bar.suspend(|| say(words));
+        }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::Preparing { what } => {
+                self.bar.set_message(what.clone());
+                if self.plain {
+                    say(what);
+                }
+            }
+            Event::Started { device, job, .. } => {
+                self.line(&format!(
+                    "painting {} in the manner of {} with preset {} on {device}",
+                    display_path(Path::new(&job.content.file)),
+                    display_path(Path::new(&job.style.file)),
+                    display_path(Path::new(&job.preset.name)),
+                ));
+            }
+            Event::Step(step) => self.step(step),
+            Event::Notice { message, .. } => self.line(&format!("note: {message}")),
+            Event::Saved { output, .. } => self.line(&format!("saved {}", display_path(output))),
+            Event::Finished {
+                output,
+                iterations,
+                elapsed,
+                ..
+            } => {
+                self.bar.finish_and_clear();
+                self.line(&self.summary(output, *iterations, *elapsed));
+            }
+            Event::Failed { .. } => self.bar.finish_and_clear(),
+            Event::Paused { .. } | Event::Resumed { .. } | Event::Changed { .. } => {}
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.first_total.get_or_insert(step.total);
+        self.pace.note(step);
+        let left = self.left(step).map_or_else(|| "-:--".to_owned(), clock);
+        let speed = self
+            .pace
+            .iterations_per_second()
+            .map_or_else(String::new, per_second);
+        let message = format!(
+            "{}×{}  content {:.2e}  style {:.2e}  total {:.2e}  {speed}  {left} left",
+            step.width, step.height, step.content, step.style, step.total
+        );
+        if self.plain {
+            if self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1 {
+                self.last_line = Instant::now();
+                let of = self.bar.length().unwrap_or_default();
+                say(&format!("iteration {} of {of}  {message}", step.iteration));
+            }
+        } else {
+            self.bar.set_position(u64::from(step.iteration));
+            self.bar.set_message(message);
+        }
+        self.last_step = Some(step.clone());
+    }
+
+    /// Seconds left, judging by the pace and by the pixels still to paint.
+    fn left(&self, step: &Step) -> Option<f64> {
+        let pace = self.pace.pixels_per_second()?;
+        let mut pixels = 0.0;
+        let mut before = 0;
+        for size in &self.sizes {
+            let done = step.iteration.saturating_sub(before).min(size.iterations);
+            pixels += area(size.width, size.height) * f64::from(size.iterations - done);
+            before += size.iterations;
+        }
+        Some(pixels / pace)
+    }
+
+    fn summary(&self, output: &Path, iterations: u32, elapsed: f64) -> String {
+        let mut words = format!("saved {}", display_path(output));
+        if let Some(step) = &self.last_step {
+            words += &format!(" ({}×{})", step.width, step.height);
+        }
+        words += &format!(" after {iterations} iterations in {}", clock(elapsed));
+        if let (Some(first), Some(last)) = (self.first_total, &self.last_step) {
+            words += &format!(
+                "; total loss {first:.3e} at first, {:.3e} at last",
+                last.total
+            );
+        }
+        words
+    }
+}
+
+/// The bar, as wide as the terminal leaves room.
+fn style() -> ProgressStyle {
+    // The templates are constants and tested below; the plain style stands in
+    // if one should not parse.
+    ProgressStyle::with_template(TEMPLATE).map_or_else(
+        |_| ProgressStyle::default_bar(),
+        |style| style.progress_chars("━━─"),
+    )
+}
+
+const TEMPLATE: &str = "{bar:24.cyan/dim} {pos}/{len}  {wide_msg}";
+
+/// How fast it goes, from the last few seconds.
+#[derive(Debug, Default)]
+struct Pace {
+    /// (elapsed, pixels so far, iteration) of recent steps.
+    recent: std::collections::VecDeque<(f64, f64, u32)>,
+    pixels: f64,
+}
+
+impl Pace {
+    const WINDOW: f64 = 5.0;
+
+    fn note(&mut self, step: &Step) {
+        self.pixels += area(step.width, step.height);
+        self.recent
+            .push_back((step.elapsed, self.pixels, step.iteration));
+        while self.recent.len() > 2
+            && self
+                .recent
+                .front()
+                .is_some_and(|old| step.elapsed - old.0 > Self::WINDOW)
+        {
+            self.recent.pop_front();
+        }
+    }
+
+    fn ends(&self) -> Option<((f64, f64, u32), (f64, f64, u32))> {
+        let (first, last) = (*self.recent.front()?, *self.recent.back()?);
+        (last.0 > first.0).then_some((first, last))
+    }
+
+    fn pixels_per_second(&self) -> Option<f64> {
+        self.ends()
+            .map(|(first, last)| (last.1 - first.1) / (last.0 - first.0))
+    }
+
+    fn iterations_per_second(&self) -> Option<f64> {
+        self.ends()
+            .map(|(first, last)| f64::from(last.2 - first.2) / (last.0 - first.0))
+    }
+}
+
+fn area(width: u32, height: u32) -> f64 {
+    f64::from(width) * f64::from(height)
+}
+
+fn per_second(rate: f64) -> String {
+    if rate < 10.0 {
+        format!("{rate:.1} it/s")
+    } else {
+        format!("{rate:.0} it/s")
+    }
+}
+
+/// Seconds as minutes and seconds, or hours too.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::LayerLosses;
+
+    fn step(iteration: u32, elapsed: f64) -> Step {
+        Step {
+            iteration,
+            scale: 1,
+            width: 10,
+            height: 10,
+            content: 1.0,
+            style: 1.0,
+            smoothness: 0.0,
+            total: 2.0,
+            elapsed,
+            layers: LayerLosses::default(),
+        }
+    }
+
+    #[test]
+    fn the_template_parses() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+
+    #[test]
+    fn clocks_read_well() {
+        assert_eq!(clock(0.4), "0:00");
+        assert_eq!(clock(75.0), "1:15");
+        assert_eq!(clock(3661.0), "1:01:01");
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_seconds() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.iterations_per_second(), None);
+        for iteration in 1..=10 {
+            pace.note(&step(iteration, f64::from(iteration)));
+        }
+        assert_eq!(pace.iterations_per_second(), Some(1.0));
+        for iteration in 11..=60 {
+            pace.note(&step(iteration, 10.0 + f64::from(iteration - 10) * 0.1));
+        }
+        assert!((pace.iterations_per_second().unwrap() - 10.0).abs() < 0.5);
+        assert!((pace.pixels_per_second().unwrap() - 1000.0).abs() < 50.0);
+    }
+}

@@ -1,0 +1,326 @@
+//! A job: one run, complete and checked, with nothing left to decide.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::picture::{Picture, Source, fit_long_side};
+use crate::preset::{Preset, Scale};
+
+/// Which processor a run was asked to use. See `engine::device` for what it
+/// becomes on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceChoice {
+    /// The first CUDA device where there is one, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    /// The CUDA device of this number, counted from 0.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = match text {
+            "auto" => return Ok(Self::Auto),
+            "cpu" => return Ok(Self::Cpu),
+            "cuda" => "0",
+            _ => text.strip_prefix("cuda:").unwrap_or(""),
+        };
+        match number.parse::<usize>() {
+            Ok(index) if index < 64 => Ok(Self::Cuda(index)),
+            _ => Err("expected auto, cpu, cuda or cuda:N with N from 0 to 63".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => out.write_str("auto"),
+            Self::Cpu => out.write_str("cpu"),
+            Self::Cuda(index) => write!(out, "cuda:{index}"),
+        }
+    }
+}
+
+/// Everything a run needs.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub preset: Preset,
+    pub content: Source,
+    pub style: Source,
+    /// The picture to start from, where the preset's `start` names a file.
+    pub start: Option<Source>,
+    pub device: DeviceChoice,
+    /// Where the finished picture goes.
+    pub output: PathBuf,
+}
+
+/// One picture that went into a run, told by what is in it rather than by
+/// where it lay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// The file's name, without its folders.
+    pub file: String,
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// How a picture was made. It travels in the metadata of the PNG, and
+/// `impasto run --recipe` reads it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The version of impasto that painted.
+    pub impasto: String,
+    /// The preset as it was when the run ended.
+    pub preset: Preset,
+    pub content: Input,
+    pub style: Input,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Input>,
+    /// The processor that painted: `cpu` or `cuda:N`.
+    pub device: String,
+    /// The version of libtorch, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libtorch: Option<String>,
+    /// SHA-256 of the network's weights.
+    pub weights: String,
+}
+
+/// The pixel sizes of one scale of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+    /// How many iterations this scale is given.
+    pub iterations: u32,
+}
+
+/// Why a job cannot be painted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    #[error(
+        "at scale {scale} (long side {size}) the {role} would be {width}×{height} pixels, but a \
+         preset that looks at {layer} needs at least {least} on each side: choose a larger size or \
+         a picture that is less narrow"
+    )]
+    TooSmall {
+        scale: usize,
+        size: u32,
+        role: &'static str,
+        width: u32,
+        height: u32,
+        layer: String,
+        least: u32,
+    },
+}
+
+impl Job {
+    /// Checks that the network can take the pictures at every scale.
+    ///
+    /// # Errors
+    /// When a picture is so narrow that a scale leaves fewer pixels than the
+    /// preset's deepest layer needs.
+    pub fn check(&self) -> Result<(), JobError> {
+        let Some(deepest) = self.preset.deepest() else {
+            return Ok(());
+        };
+        // Each block after the first halves the picture once.
+        let least = 1u32 << (deepest.block().saturating_sub(1));
+        let pictures = [
+            ("content", Some(&self.content)),
+            ("style", Some(&self.style)),
+        ];
+        for (index, scale) in self.preset.schedule.iter().enumerate() {
+            for (role, source) in pictures {
+                let Some(source) = source else { continue };
+                let (width, height) = fitted(&source.picture, *scale);
+                if width.min(height) < least {
+                    return Err(JobError::TooSmall {
+                        scale: index + 1,
+                        size: scale.size,
+                        role,
+                        width,
+                        height,
+                        layer: deepest.to_string(),
+                        least,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The size of the painting at every scale of the schedule.
+    pub fn sizes(&self) -> Vec<Size> {
+        let size = |scale: &Scale| {
+            let (width, height) = fitted(&self.content.picture, *scale);
+            Size {
+                width,
+                height,
+                iterations: scale.iterations,
+            }
+        };
+        self.preset.schedule.iter().map(size).collect()
+    }
+
+    /// The recipe of this job, as painted on `device`.
+    pub fn recipe(&self, device: String, libtorch: Option<String>, weights: String) -> Recipe {
+        Recipe {
+            impasto: env!("CARGO_PKG_VERSION").to_owned(),
+            preset: self.preset.clone(),
+            content: Input::of(&self.content),
+            style: Input::of(&self.style),
+            start: self.start.as_ref().map(Input::of),
+            device,
+            libtorch,
+            weights,
+        }
+    }
+}
+
+impl Input {
+    fn of(source: &Source) -> Self {
+        Self {
+            file: source
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            sha256: source.sha256.clone(),
+            width: source.picture.width(),
+            height: source.picture.height(),
+        }
+    }
+}
+
+/// Scales below this long side lose more than they give, and are left out when
+/// a schedule shrinks.
+const LEAST_USEFUL_SIZE: u32 = 64;
+
+/// Brings the last scale to `size` and the ones before it along in proportion,
+/// leaving out those that become too small to matter.
+pub fn resize_schedule(schedule: &mut Vec<Scale>, size: u32) {
+    let Some(last) = schedule.last().map(|scale| scale.size) else {
+        return;
+    };
+    let count = schedule.len();
+    let mut index = 0;
+    schedule.retain_mut(|scale| {
+        index += 1;
+        let proportion = f64::from(scale.size) / f64::from(last.max(1));
+        scale.size = (proportion * f64::from(size)).round() as u32;
+        index == count || scale.size >= LEAST_USEFUL_SIZE
+    });
+}
+
+/// The size of `picture` at `scale`.
+pub fn fitted(picture: &Picture, scale: Scale) -> (u32, u32) {
+    fit_long_side(picture.width(), picture.height(), scale.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_parse_and_print() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:99999"] {
+            assert!(text.parse::<DeviceChoice>().is_err(), "{text} was accepted");
+        }
+    }
+
+    fn job(width: u32, height: u32, preset: Preset) -> Job {
+        let picture = Picture::from_rgb8(width, height, &vec![128; (3 * width * height) as usize]);
+        let source = Source {
+            picture: picture.unwrap(),
+            path: PathBuf::from("folder/a.png"),
+            sha256: "0".repeat(64),
+        };
+        Job {
+            preset,
+            content: source.clone(),
+            style: source,
+            start: None,
+            device: DeviceChoice::Cpu,
+            output: PathBuf::from("out.png"),
+        }
+    }
+
+    #[test]
+    fn a_scale_that_leaves_too_few_pixels_is_refused() {
+        let preset = Preset {
+            schedule: vec![Scale {
+                size: 64,
+                iterations: 1,
+            }],
+            ..Preset::default()
+        };
+        assert_eq!(job(64, 48, preset.clone()).check(), Ok(()));
+        let error = job(640, 60, preset).check().unwrap_err();
+        assert!(error.to_string().contains("64×6"), "{error}");
+    }
+
+    #[test]
+    fn a_schedule_shrinks_and_grows_as_a_whole() {
+        let scale = |size| Scale {
+            size,
+            iterations: 7,
+        };
+        let resized = |sizes: &[u32], size| {
+            let mut schedule: Vec<_> = sizes.iter().copied().map(scale).collect();
+            resize_schedule(&mut schedule, size);
+            schedule.iter().map(|scale| scale.size).collect::<Vec<_>>()
+        };
+        assert_eq!(resized(&[128, 256, 512], 1024), [256, 512, 1024]);
+        assert_eq!(resized(&[128, 256, 512], 256), [64, 128, 256]);
+        assert_eq!(resized(&[128, 256, 512], 100), [100]);
+        assert_eq!(resized(&[512], 32), [32]);
+    }
+
+    #[test]
+    fn sizes_follow_the_content() {
+        let preset = Preset {
+            schedule: vec![
+                Scale {
+                    size: 50,
+                    iterations: 3,
+                },
+                Scale {
+                    size: 200,
+                    iterations: 4,
+                },
+            ],
+            ..Preset::default()
+        };
+        let sizes = job(100, 80, preset).sizes();
+        assert_eq!(
+            sizes[0],
+            Size {
+                width: 50,
+                height: 40,
+                iterations: 3
+            }
+        );
+        assert_eq!(
+            sizes[1],
+            Size {
+                width: 200,
+                height: 160,
+                iterations: 4
+            }
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! impasto paints one picture in the manner of another: optimisation-based
+//! neural style transfer (Gatys et al. 2016) from a terminal.
+//!
+//! The rooms, from the outside in:
+//!
+//! - [`cli`] reads the command line; [`commands`] carries each command out.
+//! - [`preset`] says what a run is made of, [`picture`] turns files into pixels
+//!   and back, and [`job`] puts the two together: everything a run needs,
+//!   complete and checked.
+//! - [`engine`] paints. It is the only room that knows libtorch: its
+//!   `Painter` does one iteration at a time, its `worker` runs a painter on a
+//!   thread of its own.
+//! - [`protocol`] is what the engine and its front ends say to each other:
+//!   commands one way, events the other.
+//! - [`headless`] is the front end without a screen: a progress bar and JSON
+//!   lines. [`preview`] shows pictures in a terminal.
+
+pub mod cli;
+pub mod commands;
+pub mod engine;
+pub mod headless;
+pub mod job;
+pub mod picture;
+pub mod preset;
+pub mod preview;
+pub mod protocol;

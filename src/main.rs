@@ -1,0 +1,9 @@
+//! Parse, dispatch, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    impasto::commands::carry_out(impasto::cli::Cli::parse())
+}

@@ -1,0 +1,292 @@
+use super::*;
+use crate::picture::load;
+use std::fs;
+
+fn sample() -> Picture {
+    let rgb: Vec<u8> = (0..7 * 5 * 3).map(|i| (i * 37 % 256) as u8).collect();
+    Picture::from_rgb8(7, 5, &rgb).unwrap()
+}
+
+/// Soft enough for JPEG to keep.
+fn smooth() -> Picture {
+    let pixels = (0..40 * 30).flat_map(|i| [(i % 40) as f32 / 40.0, (i / 40) as f32 / 30.0, 0.5]);
+    Picture::new(40, 30, pixels.collect()).unwrap()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn extensions_name_the_format_in_either_case() {
+    for (name, format) in [
+        ("a.png", OutputFormat::Png),
+        ("a.b.JPG", OutputFormat::Jpeg),
+        ("a.JpEg", OutputFormat::Jpeg),
+        ("x/a.webp", OutputFormat::WebP),
+        ("a.tif", OutputFormat::Tiff),
+        ("a.TIFF", OutputFormat::Tiff),
+        ("a.bmp", OutputFormat::Bmp),
+    ] {
+        assert_eq!(output_format(Path::new(name)).unwrap(), format);
+    }
+    for name in ["a", "a.gif", "png", ".png", "a.", "", "a.jp\u{1b}g"] {
+        let error = output_format(Path::new(name)).unwrap_err().to_string();
+        assert!(error.contains(".png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp"));
+        assert!(!error.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn lossless_formats_come_back_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.png", "a.webp", "a.tiff", "a.TIF", "a.bmp"] {
+        let path = folder.path().join(name);
+        save(&sample(), &path, Some("{}")).unwrap();
+        let source = load(&path).unwrap();
+        assert_eq!(source.picture, sample(), "{name}");
+        assert_eq!(source.path, path);
+    }
+    assert_eq!(
+        names_in(folder.path()),
+        ["a.TIF", "a.bmp", "a.png", "a.tiff", "a.webp"]
+    );
+}
+
+#[test]
+fn jpeg_comes_back_nearly_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    save(&smooth(), &path, None).unwrap();
+    let back = load(&path).unwrap().picture;
+    assert_eq!(back.size(), (40, 30));
+    for (value, expected) in back.pixels().iter().zip(smooth().pixels()) {
+        assert!((value - expected).abs() < 0.04, "{value}, not {expected}");
+    }
+}
+
+#[test]
+fn each_format_is_what_its_name_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, start) in [
+        ("a.png", &b"\x89PNG"[..]),
+        ("a.jpg", b"\xff\xd8\xff"),
+        ("a.webp", b"RIFF"),
+        ("a.tif", b"II*\0"),
+        ("a.bmp", b"BM"),
+    ] {
+        let path = folder.path().join(name);
+        save(&sample(), &path, None).unwrap();
+        assert!(fs::read(&path).unwrap().starts_with(start), "{name}");
+    }
+}
+
+#[test]
+fn a_recipe_comes_back_from_the_png() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    let recipe = "{\"style\": \"Vincent’s “Nacht”\", \"lines\": \"one\\ntwo\"}\n";
+    save(&sample(), &path, Some(recipe)).unwrap();
+    assert_eq!(read_recipe(&path).unwrap(), recipe);
+    let bytes = fs::read(&path).unwrap();
+    assert!(bytes.windows(17).any(|part| part == b"Software\0impasto "));
+
+    let longest = "x".repeat(MAX_RECIPE_BYTES);
+    save(&sample(), &path, Some(&longest)).unwrap();
+    assert_eq!(read_recipe(&path).unwrap(), longest);
+    let too_long = "x".repeat(MAX_RECIPE_BYTES + 1);
+    let error = save(&sample(), &path, Some(&too_long)).unwrap_err();
+    assert!(matches!(error, PictureError::RecipeTooLarge { .. }));
+    assert_eq!(read_recipe(&path).unwrap(), longest);
+}
+
+#[test]
+fn files_without_a_recipe_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    save(&sample(), &path, None).unwrap();
+    assert!(matches!(
+        read_recipe(&path),
+        Err(PictureError::NoRecipe { .. })
+    ));
+
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(
+        read_recipe(&path),
+        Err(PictureError::Damaged { .. })
+    ));
+
+    let jpeg = folder.path().join("b.jpg");
+    save(&sample(), &jpeg, Some("{}")).unwrap();
+    assert!(matches!(
+        read_recipe(&jpeg),
+        Err(PictureError::RecipeNeedsPng { .. })
+    ));
+    let missing = folder.path().join("c.png");
+    assert!(matches!(
+        read_recipe(&missing),
+        Err(PictureError::NotFound { .. })
+    ));
+}
+
+#[test]
+fn compressed_and_late_recipes_are_read_but_bombs_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    let write = |text: &str, behind_the_pixels: bool| {
+        let mut chunk = png::text_metadata::ITXtChunk::new("impasto", text);
+        chunk.compressed = true;
+        let mut bytes = Vec::new();
+        let mut writer = png::Encoder::new(&mut bytes, 1, 1).write_header().unwrap();
+        if behind_the_pixels {
+            writer.write_image_data(&[0]).unwrap();
+            writer.write_text_chunk(&chunk).unwrap();
+        } else {
+            writer.write_text_chunk(&chunk).unwrap();
+            writer.write_image_data(&[0]).unwrap();
+        }
+        writer.finish().unwrap();
+        fs::write(&path, bytes).unwrap();
+    };
+    for behind_the_pixels in [false, true] {
+        write("{\"a\": 1}", behind_the_pixels);
+        assert_eq!(read_recipe(&path).unwrap(), "{\"a\": 1}");
+        write(&"x".repeat(100 << 20), behind_the_pixels);
+        assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
+        let error = read_recipe(&path).unwrap_err();
+        assert!(matches!(error, PictureError::Damaged { .. }), "{error}");
+        // The picture itself is still readable.
+        assert!(load(&path).is_ok());
+    }
+}
+
+#[test]
+fn a_failed_save_leaves_the_old_file_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    // No PNG can replace a folder, and no WebP can be this wide.
+    let blocked = folder.path().join("a.png");
+    fs::create_dir(&blocked).unwrap();
+    let error = save(&sample(), &blocked, None).unwrap_err();
+    assert!(
+        matches!(error, PictureError::FolderInTheWay { .. }),
+        "{error}"
+    );
+
+    let old = folder.path().join("b.webp");
+    save(&sample(), &old, None).unwrap();
+    let wide = Picture::new(16_384, 1, vec![0.5; 16_384 * 3]).unwrap();
+    let error = save(&wide, &old, None).unwrap_err();
+    assert!(
+        matches!(error, PictureError::TooLargeForFormat { limit: 16_383, .. }),
+        "{error}"
+    );
+    assert_eq!(load(&old).unwrap().picture, sample());
+    assert_eq!(names_in(folder.path()), ["a.png", "b.webp"]);
+
+    // The rename itself fails, after the new file is complete.
+    let error = write_whole(&blocked, b"new").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IsADirectory);
+    assert_eq!(names_in(folder.path()), ["a.png", "b.webp"]);
+}
+
+#[test]
+fn the_largest_sides_of_each_format_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, side) in [("a.webp", 16_383), ("a.jpg", 65_535), ("a.png", 70_000)] {
+        let path = folder.path().join(name);
+        let wide = Picture::new(side, 1, vec![0.5; side as usize * 3]).unwrap();
+        save(&wide, &path, None).unwrap();
+        assert_eq!(load(&path).unwrap().picture.size(), (side, 1), "{name}");
+    }
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none\u{7}").join("a.png");
+    for error in [
+        save(&sample(), &path, None).unwrap_err(),
+        check_destination(&path).unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, PictureError::FolderMissing { .. }),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("none\\u{7} does not exist"),
+            "{error}"
+        );
+    }
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let error = save(&sample(), &file.join("a.png"), None).unwrap_err();
+    assert!(
+        matches!(error, PictureError::FolderMissing { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_cause_has_its_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = &folder.path().join("a.png");
+    let shown = display_path(folder.path());
+    let error = |kind: ErrorKind| not_written(path, kind.into()).to_string();
+    for kind in [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem] {
+        assert!(error(kind).contains(&format!("the folder {shown} may not be written to")));
+    }
+    for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+        assert!(error(kind).contains(&format!("the disk of the folder {shown} is full")));
+    }
+    assert!(error(ErrorKind::TimedOut).contains("timed out"));
+    let here = not_written(Path::new("a.png"), ErrorKind::StorageFull.into());
+    assert!(here.to_string().contains("folder . is full"));
+}
+
+#[test]
+fn a_destination_is_checked_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpeg");
+    assert_eq!(check_destination(&path).unwrap(), OutputFormat::Jpeg);
+    assert!(names_in(folder.path()).is_empty());
+    let odd = check_destination(&folder.path().join("a.gif"));
+    assert!(matches!(odd, Err(PictureError::UnknownExtension { .. })));
+    let taken = folder.path().join("b.png");
+    fs::create_dir(&taken).unwrap();
+    assert!(matches!(
+        check_destination(&taken),
+        Err(PictureError::FolderInTheWay { .. })
+    ));
+}
+
+#[test]
+fn a_new_file_has_ordinary_permissions() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |name: &str| {
+        let metadata = fs::metadata(folder.path().join(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    fs::write(folder.path().join("ordinary"), "x").unwrap();
+    save(&sample(), &folder.path().join("a.png"), None).unwrap();
+    assert_eq!(mode("a.png"), mode("ordinary"));
+}
+
+#[test]
+fn a_link_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = folder.path().join("shelf");
+    fs::create_dir(&shelf).unwrap();
+    let (real, link) = (shelf.join("real.png"), folder.path().join("link.png"));
+    fs::write(&real, "old").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    save(&sample(), &link, None).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(load(&real).unwrap().picture, sample());
+    assert_eq!(names_in(&shelf), ["real.png"]);
+}

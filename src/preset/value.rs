@@ -1,0 +1,266 @@
+//! Reading single values: numbers, text and words, each within its bounds.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, Unexpected, Visitor},
+};
+
+use super::{
+    network::Network,
+    schema::{Optimizer, OptimizerKind, Pooling, Scale, Start, Term, Word},
+    words::{did_you_mean, is_harmless, nearest, quoted},
+};
+
+/// Reads a floating-point number between bounds.
+pub(super) struct Number {
+    expected: &'static str,
+    least: f64,
+    most: f64,
+}
+
+pub(super) const WEIGHT: Number = Number {
+    expected: "a weight: a number from 0 to 1e30",
+    least: 0.0,
+    most: Term::MOST,
+};
+
+pub(super) const RATE: Number = Number {
+    expected: "a rate: a number above 0, at most 1000",
+    least: f64::MIN_POSITIVE,
+    most: Optimizer::MOST_RATE,
+};
+
+impl<'de> DeserializeSeed<'de> for Number {
+    type Value = f64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<f64, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+// Whole numbers become floats: no whole number that a weight or a rate can be
+// is changed by more than rounding.
+#[allow(clippy::cast_precision_loss)]
+impl Visitor<'_> for Number {
+    type Value = f64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<f64, E> {
+        // NaN is in no range.
+        if (self.least..=self.most).contains(&number) {
+            Ok(number)
+        } else {
+            Err(E::invalid_value(Unexpected::Float(number), &self))
+        }
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<f64, E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<f64, E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_u128<E: Error>(self, number: u128) -> Result<f64, E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_i128<E: Error>(self, number: i128) -> Result<f64, E> {
+        self.visit_f64(number as f64)
+    }
+}
+
+/// Reads a whole number between bounds.
+pub(super) struct Whole<T> {
+    expected: &'static str,
+    least: T,
+    most: T,
+}
+
+pub(super) const SIZE: Whole<u32> = Whole {
+    expected: "a size: a whole number of pixels from 16 to 16384",
+    least: Scale::LEAST_SIZE,
+    most: Scale::MOST_SIZE,
+};
+
+pub(super) const ITERATIONS: Whole<u32> = Whole {
+    expected: "iterations: a whole number from 1 to 1000000",
+    least: 1,
+    most: Scale::MOST_ITERATIONS,
+};
+
+pub(super) const HISTORY: Whole<usize> = Whole {
+    expected: "a history: a whole number from 1 to 1000",
+    least: 1,
+    most: Optimizer::MOST_HISTORY,
+};
+
+pub(super) const SEED: Whole<u64> = Whole {
+    expected: "a seed: a whole number from 0 to 18446744073709551615",
+    least: 0,
+    most: u64::MAX,
+};
+
+impl<'de, T: TryFrom<u64> + PartialOrd> DeserializeSeed<'de> for Whole<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<T: TryFrom<u64> + PartialOrd> Visitor<'_> for Whole<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        T::try_from(number)
+            .ok()
+            .filter(|whole| (&self.least..=&self.most).contains(&whole))
+            .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+}
+
+/// Reads text of one line. Runs of white space, line ends among them, become
+/// one space, so that a long description may be folded in the file.
+pub(super) struct Text {
+    expected: &'static str,
+    least: usize,
+    most: usize,
+}
+
+pub(super) const NAME: Text = Text {
+    expected: "a name: text of 1 to 64 characters",
+    least: 1,
+    most: 64,
+};
+
+pub(super) const DESCRIPTION: Text = Text {
+    expected: "a description: text of at most 1000 characters",
+    least: 0,
+    most: 1000,
+};
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !(self.least..=self.most).contains(&line.chars().count()) {
+            return Err(E::invalid_value(Unexpected::Str(text), &self));
+        }
+        if !line.chars().all(is_harmless) {
+            return Err(E::custom("control or invisible characters are not allowed"));
+        }
+        Ok(line)
+    }
+}
+
+/// The value that a word stands for.
+pub(super) fn find_word<T: Word, E: Error>(word: &str) -> Result<T, E> {
+    let words: Vec<&str> = T::ALL.iter().map(|value| value.word()).collect();
+    T::ALL
+        .iter()
+        .copied()
+        .find(|value| value.word() == word)
+        .ok_or_else(|| {
+            E::custom(format_args!(
+                "unknown {} {}{}\nknown: {}",
+                T::WHAT,
+                quoted(word),
+                did_you_mean(nearest(word, words.iter().copied())),
+                words.join(", "),
+            ))
+        })
+}
+
+/// Reads a one-word value.
+struct OneWord<T>(PhantomData<T>);
+
+impl<T: Word> Visitor<'_> for OneWord<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = T::ALL.iter().map(|value| value.word()).collect();
+        write!(f, "the {}: {}", T::WHAT, words.join(" or "))
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
+        find_word(word)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneWord(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Pooling {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneWord(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for OptimizerKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneWord(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Start {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StartVisitor;
+        impl Visitor<'_> for StartVisitor {
+            type Value = Start;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the start: content, noise, style or the path of a picture")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Start, E> {
+                let mut words = Start::WORDS.into_iter();
+                if let Some((_, start)) = words.find(|(word, _)| *word == text) {
+                    return Ok(start);
+                }
+                if !Start::is_path(text) {
+                    let words = Start::WORDS.iter().map(|(word, _)| *word);
+                    return Err(E::custom(format_args!(
+                        "unknown start {}{}\nknown: content, noise, style, or a path with a `/` or a `.` in it",
+                        quoted(text),
+                        did_you_mean(nearest(text, words)),
+                    )));
+                }
+                if text.chars().any(char::is_control) {
+                    return Err(E::custom("control characters are not allowed in a path"));
+                }
+                if text.chars().count() > Start::MOST_PATH {
+                    return Err(E::custom("the path is too long"));
+                }
+                Ok(Start::File(text.into()))
+            }
+        }
+        deserializer.deserialize_any(StartVisitor)
+    }
+}

@@ -1,0 +1,205 @@
+//! What the engine and its front ends say to each other.
+//!
+//! Plain data on both sides, without tensors and without a terminal, so that
+//! the engine can sit behind a channel today and behind a socket tomorrow.
+//! The dashboard, the headless run and the recorder are all readers of the
+//! same [`Event`]s and writers of the same [`Command`]s.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Recipe, Size};
+use crate::preset::{Layer, Preset};
+
+/// What a front end may ask of a run. The worker reads commands between any
+/// two iterations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Hold still after the iteration in hand.
+    Pause,
+    Resume,
+    /// Do one iteration, then pause.
+    Step,
+    /// Save the picture so far and end the run.
+    Stop,
+    /// Go on with this preset: weights change in place, layers that are new
+    /// get their targets computed. Answered by [`Event::Changed`], or by a
+    /// [`Event::Notice`] when the change needs a new run.
+    Change(Box<Preset>),
+    /// Put the picture as it is into the [`PreviewSlot`], no larger than this.
+    Preview {
+        width: u32,
+        height: u32,
+    },
+    /// Write the picture as it is to a file and go on.
+    Snapshot {
+        output: PathBuf,
+    },
+}
+
+/// What a run tells. As JSON, one object a line, `event` names the kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A step of the preparation begins, such as reading the weights or
+    /// computing a scale's targets.
+    Preparing {
+        what: String,
+    },
+    /// All is ready; the first iteration follows.
+    Started {
+        job: Box<Recipe>,
+        output: PathBuf,
+        device: String,
+        /// Every scale, in order.
+        sizes: Vec<Size>,
+    },
+    Step(Step),
+    Paused {
+        iteration: u32,
+    },
+    Resumed {
+        iteration: u32,
+    },
+    /// The run goes on with this preset.
+    Changed {
+        iteration: u32,
+        preset: Box<Preset>,
+    },
+    /// Something the user should know; the run goes on.
+    Notice {
+        iteration: u32,
+        message: String,
+    },
+    /// A snapshot was written.
+    Saved {
+        iteration: u32,
+        output: PathBuf,
+    },
+    /// The run is over and the picture is saved.
+    Finished {
+        output: PathBuf,
+        iterations: u32,
+        elapsed: f64,
+        /// Whether it ended early because it was told to.
+        #[serde(default)]
+        stopped: bool,
+    },
+    /// The run is over and went wrong.
+    Failed {
+        message: String,
+        /// The picture so far, where one could be saved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// One iteration. `content`, `style` and `smoothness` carry their weights
+/// already: they add up to `total`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Counted over the whole run, from 1.
+    pub iteration: u32,
+    /// Which scale of the schedule, from 1.
+    pub scale: u32,
+    pub width: u32,
+    pub height: u32,
+    pub content: f64,
+    pub style: f64,
+    pub smoothness: f64,
+    pub total: f64,
+    /// Seconds of painting since the run began, pauses left out.
+    pub elapsed: f64,
+    /// Each layer's loss before any weight.
+    pub layers: LayerLosses,
+}
+
+/// The losses of single layers, before any weight.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerLosses {
+    pub content: BTreeMap<Layer, f64>,
+    pub style: BTreeMap<Layer, f64>,
+}
+
+/// The picture as it was at one iteration, scaled down for looking at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    pub iteration: u32,
+    pub width: u32,
+    pub height: u32,
+    /// `3 * width * height` bytes, RGB, rows from the top.
+    pub rgb: Vec<u8>,
+}
+
+/// Where the worker leaves previews: the latest one wins.
+#[derive(Clone, Debug, Default)]
+pub struct PreviewSlot(Arc<Mutex<Option<Preview>>>);
+
+impl PreviewSlot {
+    /// Takes the latest preview, if there is one that was not yet taken.
+    pub fn take(&self) -> Option<Preview> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Puts a preview, replacing one that nobody took.
+    pub fn put(&self, preview: Preview) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(preview);
+    }
+}
+
+/// A front end's end of the line to a run.
+#[derive(Debug)]
+pub struct Link {
+    pub commands: Sender<Command>,
+    pub events: Receiver<Event>,
+    pub preview: PreviewSlot,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_one_flat_json_object() {
+        let step = Step {
+            iteration: 3,
+            scale: 1,
+            width: 4,
+            height: 2,
+            content: 1.0,
+            style: 2.0,
+            smoothness: 0.5,
+            total: 3.5,
+            elapsed: 0.25,
+            layers: LayerLosses::default(),
+        };
+        let json = serde_json::to_value(Event::Step(step.clone())).unwrap();
+        assert_eq!(json["event"], "step");
+        assert_eq!(json["iteration"], 3);
+        assert_eq!(json["total"], 3.5);
+        assert_eq!(
+            serde_json::from_value::<Event>(json).unwrap(),
+            Event::Step(step)
+        );
+    }
+
+    #[test]
+    fn the_latest_preview_wins() {
+        let slot = PreviewSlot::default();
+        let preview = |iteration| Preview {
+            iteration,
+            width: 1,
+            height: 1,
+            rgb: vec![0; 3],
+        };
+        slot.put(preview(1));
+        slot.put(preview(2));
+        assert_eq!(slot.take(), Some(preview(2)));
+        assert_eq!(slot.take(), None);
+    }
+}
