@@ -1,0 +1,203 @@
+//! The built binary, as a user meets it: what it prints, what it refuses, and
+//! with which exit code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
+const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/night.jpg");
+
+/// Runs impasto in `folder`, with a configuration folder of its own there.
+fn impasto(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_impasto"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("XDG_CONFIG_HOME", folder.join("config"))
+        .output()
+        .expect("the binary starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("stdout is text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("stderr is text")
+}
+
+/// Asserts exit code 2 and every piece of text in the one message.
+#[track_caller]
+fn assert_refused(folder: &Path, arguments: &[&str], pieces: &[&str]) {
+    let output = impasto(folder, arguments);
+    let words = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {words}");
+    for piece in pieces {
+        assert!(words.contains(piece), "{arguments:?}: no {piece:?} in: {words}");
+    }
+    assert!(!words.contains('\u{1b}'), "{arguments:?} echoes an escape sequence: {words:?}");
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, bytes).expect("the test's file is written");
+    path
+}
+
+#[test]
+fn help_names_every_command_and_the_exit_codes() {
+    let folder = folder();
+    let output = impasto(folder.path(), &["--help"]);
+    let words = stdout(&output);
+    assert!(output.status.success());
+    for word in ["run", "demo", "show", "presets", "measure", "doctor", "completions", "man", "130"] {
+        assert!(words.contains(word), "no {word} in: {words}");
+    }
+    for command in ["run", "demo", "show", "presets", "measure", "completions", "man"] {
+        let words = stdout(&impasto(folder.path(), &[command, "--help"]));
+        assert!(words.contains("Example"), "{command} has no example: {words}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_generated() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&impasto(folder.path(), &["completions", shell]));
+        assert!(script.contains("impasto"), "{shell}");
+    }
+    assert!(stdout(&impasto(folder.path(), &["man"])).contains(".TH impasto"));
+    let page = stdout(&impasto(folder.path(), &["man", "run"]));
+    assert!(page.contains("\\-\\-size"), "{page}");
+    assert_refused(folder.path(), &["man", "fly"], &["there is no command of that name"]);
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    let folder = folder();
+    let run = |extra: &[&'static str]| {
+        let mut arguments = vec!["run", CONTENT, STYLE];
+        arguments.extend(extra);
+        arguments
+    };
+    let folder = folder.path();
+    assert_refused(folder, &["fly"], &["fly"]);
+    assert_refused(folder, &["run", CONTENT], &["STYLE"]);
+    assert_refused(folder, &run(&["--size", "0"]), &["--size"]);
+    assert_refused(folder, &run(&["--size", "-5"]), &[]);
+    assert_refused(folder, &run(&["--size", "100000"]), &["16384"]);
+    assert_refused(folder, &run(&["--iterations", "0"]), &["--iterations"]);
+    assert_refused(folder, &run(&["--device", "tpu"]), &["auto, cpu, cuda or cuda:N"]);
+    assert_refused(folder, &run(&["--preset", "boldd"]), &["boldd", "bold"]);
+    assert_refused(folder, &run(&["--set", "style.wieght=3"]), &["wieght", "weight"]);
+    assert_refused(folder, &run(&["--set", "style.layers.relu4_9=3"]), &["relu4_9", "relu4_3"]);
+    assert_refused(folder, &run(&["--set", "nonsense"]), &["nonsense"]);
+    assert_refused(folder, &run(&["-o", "result.gif"]), &["result.gif", "png"]);
+    assert_refused(folder, &run(&["-o", "no/such/folder/a.png"]), &["no/such/folder"]);
+    assert_refused(folder, &run(&["--events", "no/such/folder/e"]), &["no/such/folder/e"]);
+    assert_refused(folder, &run(&["--recipe", CONTENT]), &["china.jpg"]);
+}
+
+#[test]
+fn wrong_pictures_are_refused() {
+    let folder = folder();
+    let folder = folder.path();
+    let photo = fs::read(CONTENT).expect("the bundled photograph");
+    write(folder, "empty.jpg", b"");
+    write(folder, "words.jpg", b"this is no picture at all");
+    write(folder, "cut.jpg", &photo[..photo.len() / 2]);
+    write(folder, "evil\u{1b}[31m.jpg", b"no picture");
+    fs::create_dir(folder.join("folder.jpg")).expect("a folder");
+    let mut thin = Vec::new();
+    image::RgbImage::new(600, 4)
+        .write_to(&mut std::io::Cursor::new(&mut thin), image::ImageFormat::Png)
+        .expect("a thin picture");
+    write(folder, "thin.png", &thin);
+    for (name, piece) in [
+        ("missing.jpg", "missing.jpg"),
+        ("empty.jpg", "empty"),
+        ("words.jpg", "words.jpg"),
+        ("cut.jpg", "cut.jpg"),
+        ("folder.jpg", "folder"),
+        ("evil\u{1b}[31m.jpg", "evil"),
+        ("thin.png", "pixels"),
+        ("/dev/null", "/dev/null"),
+    ] {
+        assert_refused(folder, &["run", name, STYLE, "-o", "a.png"], &[piece]);
+        assert_refused(folder, &["run", CONTENT, name, "-o", "a.png"], &[piece]);
+        if name != "thin.png" {
+            assert_refused(folder, &["show", name], &[piece]);
+        }
+    }
+    assert!(!folder.join("a.png").exists());
+}
+
+#[test]
+fn presets_are_listed_shown_and_checked() {
+    let folder = folder();
+    let folder = folder.path();
+    let own = folder.join("config/impasto/presets");
+    fs::create_dir_all(&own).expect("a preset folder");
+    write(&own, "mine.yaml", b"description: One of my own.\nseed: 7\n");
+    write(&own, "bold.yaml", b"description: Bolder than bold.\n");
+    write(&own, "torn.yaml", b"style:\n  layers:\n    relu4_9: 1\n");
+
+    let list = stdout(&impasto(folder, &["presets", "list"]));
+    for name in ["default", "gatys", "neural-style", "quick", "texture", "mine"] {
+        assert!(list.lines().any(|line| line.starts_with(name)), "no {name} in: {list}");
+    }
+    assert!(list.contains("Bolder than bold."), "one's own preset comes first: {list}");
+    assert!(list.contains("torn.yaml:3:5"), "a broken preset is listed: {list}");
+
+    let path = stdout(&impasto(folder, &["presets", "path"]));
+    assert_eq!(Path::new(path.trim()), own);
+
+    let shown = stdout(&impasto(folder, &["presets", "show", "gatys"]));
+    assert!(shown.contains("# "), "comments are shown: {shown}");
+    assert!(impasto(folder, &["presets", "check", "gatys", "mine"]).status.success());
+    assert_refused(
+        folder,
+        &["presets", "check", "mine", "config/impasto/presets/torn.yaml"],
+        &["torn.yaml:3:5", "relu4_9", "relu4_3", "^"],
+    );
+}
+
+#[test]
+fn every_broken_preset_file_is_refused_with_its_place() {
+    let folder = folder();
+    let broken = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/presets");
+    let mut count = 0;
+    for entry in fs::read_dir(broken).expect("tests/presets") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let path = path.to_str().expect("a name in UTF-8");
+            assert_refused(folder.path(), &["presets", "check", path], &[".yaml:"]);
+            count += 1;
+        }
+    }
+    assert!(count >= 40, "only {count} files");
+}
+
+#[test]
+fn doctor_tells_what_is_here() {
+    let folder = folder();
+    let output = impasto(folder.path(), &["doctor"]);
+    let words = stdout(&output);
+    for word in ["libtorch  2.11", "cpu", "memory", "cuda", "vgg16", "terminal", "presets"] {
+        assert!(words.contains(word), "no {word} in: {words}");
+    }
+    assert!(output.status.success(), "{words}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let folder = folder();
+    let binary = env!("CARGO_BIN_EXE_impasto");
+    let script = format!("set -o pipefail; '{binary}' completions bash | head -c 1 >/dev/null");
+    let status = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).status();
+    assert!(status.expect("bash runs").success());
+}
