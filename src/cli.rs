@@ -45,6 +45,9 @@ pub enum Command {
     #[command(subcommand)]
     Presets(PresetsCommand),
     Measure(MeasureArgs),
+    /// Tell what is here, what is wrong and how to mend it
+    #[command(after_help = "\
+Example:\n  impasto doctor")]
     Doctor,
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -4,6 +4,7 @@
 //! Words and the bar go to stderr. Stdout carries the events where they were
 //! asked for with `-`, else, in a terminal, the finished picture.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -81,7 +82,14 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
                     }
                     None => String::new(),
                 };
-                break Err(Failure::Failed(format!("{message}{place}")));
+                let message = format!("{message}{place}");
+                break Err(match caught_signal(&signal) {
+                    Some(number) => {
+                        say(&message);
+                        Failure::Stopped(number)
+                    }
+                    None => Failure::Failed(message),
+                });
             }
             _ => {}
         }
@@ -159,6 +167,11 @@ impl EventSink {
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
+        // What goes on before and between iterations is news for people only:
+        // a program's first line is `started`.
+        if matches!(event, Event::Preparing { .. }) {
+            return Ok(());
+        }
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         match self {
@@ -317,41 +330,52 @@ const TEMPLATE: &str = "{bar:24.cyan/dim} {pos}/{len}  {wide_msg}";
 /// How fast it goes, from the last few seconds.
 #[derive(Debug, Default)]
 struct Pace {
-    /// (elapsed, pixels so far, iteration) of recent steps.
-    recent: std::collections::VecDeque<(f64, f64, u32)>,
+    recent: VecDeque<Mark>,
     pixels: f64,
 }
 
+/// How far the run was at one step.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    elapsed: f64,
+    /// Pixels painted so far, over all iterations.
+    pixels: f64,
+    iteration: u32,
+}
 impl Pace {
     const WINDOW: f64 = 5.0;
 
     fn note(&mut self, step: &Step) {
         self.pixels += area(step.width, step.height);
-        self.recent
-            .push_back((step.elapsed, self.pixels, step.iteration));
+        self.recent.push_back(Mark {
+            elapsed: step.elapsed,
+            pixels: self.pixels,
+            iteration: step.iteration,
+        });
         while self.recent.len() > 2
             && self
                 .recent
                 .front()
-                .is_some_and(|old| step.elapsed - old.0 > Self::WINDOW)
+                .is_some_and(|old| step.elapsed - old.elapsed > Self::WINDOW)
         {
             self.recent.pop_front();
         }
     }
 
-    fn ends(&self) -> Option<((f64, f64, u32), (f64, f64, u32))> {
+    /// The oldest and the newest mark, if time passed between them.
+    fn ends(&self) -> Option<(Mark, Mark)> {
         let (first, last) = (*self.recent.front()?, *self.recent.back()?);
-        (last.0 > first.0).then_some((first, last))
+        (last.elapsed > first.elapsed).then_some((first, last))
     }
 
     fn pixels_per_second(&self) -> Option<f64> {
-        self.ends()
-            .map(|(first, last)| (last.1 - first.1) / (last.0 - first.0))
+        let (first, last) = self.ends()?;
+        Some((last.pixels - first.pixels) / (last.elapsed - first.elapsed))
     }
 
     fn iterations_per_second(&self) -> Option<f64> {
-        self.ends()
-            .map(|(first, last)| f64::from(last.2 - first.2) / (last.0 - first.0))
+        let (first, last) = self.ends()?;
+        Some(f64::from(last.iteration - first.iteration) / (last.elapsed - first.elapsed))
     }
 }
 

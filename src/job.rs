@@ -204,7 +204,7 @@ impl Input {
 
 /// Scales below this long side lose more than they give, and are left out when
 /// a schedule shrinks.
-const LEAST_USEFUL_SIZE: u32 = 64;
+const LEAST_USEFUL_SIZE: u32 = 96;
 
 /// Brings the last scale to `size` and the ones before it along in proportion,
 /// leaving out those that become too small to matter.
@@ -285,7 +285,7 @@ mod tests {
             schedule.iter().map(|scale| scale.size).collect::<Vec<_>>()
         };
         assert_eq!(resized(&[128, 256, 512], 1024), [256, 512, 1024]);
-        assert_eq!(resized(&[128, 256, 512], 256), [64, 128, 256]);
+        assert_eq!(resized(&[128, 256, 512], 256), [128, 256]);
         assert_eq!(resized(&[128, 256, 512], 100), [100]);
         assert_eq!(resized(&[512], 32), [32]);
     }

@@ -33,9 +33,15 @@ fn assert_refused(folder: &Path, arguments: &[&str], pieces: &[&str]) {
     let words = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {words}");
     for piece in pieces {
-        assert!(words.contains(piece), "{arguments:?}: no {piece:?} in: {words}");
+        assert!(
+            words.contains(piece),
+            "{arguments:?}: no {piece:?} in: {words}"
+        );
     }
-    assert!(!words.contains('\u{1b}'), "{arguments:?} echoes an escape sequence: {words:?}");
+    assert!(
+        !words.contains('\u{1b}'),
+        "{arguments:?} echoes an escape sequence: {words:?}"
+    );
 }
 
 fn folder() -> tempfile::TempDir {
@@ -54,12 +60,33 @@ fn help_names_every_command_and_the_exit_codes() {
     let output = impasto(folder.path(), &["--help"]);
     let words = stdout(&output);
     assert!(output.status.success());
-    for word in ["run", "demo", "show", "presets", "measure", "doctor", "completions", "man", "130"] {
+    for word in [
+        "run",
+        "demo",
+        "show",
+        "presets",
+        "measure",
+        "doctor",
+        "completions",
+        "man",
+        "130",
+    ] {
         assert!(words.contains(word), "no {word} in: {words}");
     }
-    for command in ["run", "demo", "show", "presets", "measure", "completions", "man"] {
+    for command in [
+        "run",
+        "demo",
+        "show",
+        "presets",
+        "measure",
+        "completions",
+        "man",
+    ] {
         let words = stdout(&impasto(folder.path(), &[command, "--help"]));
-        assert!(words.contains("Example"), "{command} has no example: {words}");
+        assert!(
+            words.contains("Example"),
+            "{command} has no example: {words}"
+        );
     }
 }
 
@@ -73,7 +100,11 @@ fn completions_and_the_manual_are_generated() {
     assert!(stdout(&impasto(folder.path(), &["man"])).contains(".TH impasto"));
     let page = stdout(&impasto(folder.path(), &["man", "run"]));
     assert!(page.contains("\\-\\-size"), "{page}");
-    assert_refused(folder.path(), &["man", "fly"], &["there is no command of that name"]);
+    assert_refused(
+        folder.path(),
+        &["man", "fly"],
+        &["there is no command of that name"],
+    );
 }
 
 #[test]
@@ -91,14 +122,34 @@ fn wrong_usage_is_refused() {
     assert_refused(folder, &run(&["--size", "-5"]), &[]);
     assert_refused(folder, &run(&["--size", "100000"]), &["16384"]);
     assert_refused(folder, &run(&["--iterations", "0"]), &["--iterations"]);
-    assert_refused(folder, &run(&["--device", "tpu"]), &["auto, cpu, cuda or cuda:N"]);
+    assert_refused(
+        folder,
+        &run(&["--device", "tpu"]),
+        &["auto, cpu, cuda or cuda:N"],
+    );
     assert_refused(folder, &run(&["--preset", "boldd"]), &["boldd", "bold"]);
-    assert_refused(folder, &run(&["--set", "style.wieght=3"]), &["wieght", "weight"]);
-    assert_refused(folder, &run(&["--set", "style.layers.relu4_9=3"]), &["relu4_9", "relu4_3"]);
+    assert_refused(
+        folder,
+        &run(&["--set", "style.wieght=3"]),
+        &["wieght", "weight"],
+    );
+    assert_refused(
+        folder,
+        &run(&["--set", "style.layers.relu4_9=3"]),
+        &["relu4_9", "relu4_3"],
+    );
     assert_refused(folder, &run(&["--set", "nonsense"]), &["nonsense"]);
     assert_refused(folder, &run(&["-o", "result.gif"]), &["result.gif", "png"]);
-    assert_refused(folder, &run(&["-o", "no/such/folder/a.png"]), &["no/such/folder"]);
-    assert_refused(folder, &run(&["--events", "no/such/folder/e"]), &["no/such/folder/e"]);
+    assert_refused(
+        folder,
+        &run(&["-o", "no/such/folder/a.png"]),
+        &["no/such/folder"],
+    );
+    assert_refused(
+        folder,
+        &run(&["--events", "no/such/folder/e"]),
+        &["no/such/folder/e"],
+    );
     assert_refused(folder, &run(&["--recipe", CONTENT]), &["china.jpg"]);
 }
 
@@ -114,7 +165,10 @@ fn wrong_pictures_are_refused() {
     fs::create_dir(folder.join("folder.jpg")).expect("a folder");
     let mut thin = Vec::new();
     image::RgbImage::new(600, 4)
-        .write_to(&mut std::io::Cursor::new(&mut thin), image::ImageFormat::Png)
+        .write_to(
+            &mut std::io::Cursor::new(&mut thin),
+            image::ImageFormat::Png,
+        )
         .expect("a thin picture");
     write(folder, "thin.png", &thin);
     for (name, piece) in [
@@ -147,21 +201,46 @@ fn presets_are_listed_shown_and_checked() {
     write(&own, "torn.yaml", b"style:\n  layers:\n    relu4_9: 1\n");
 
     let list = stdout(&impasto(folder, &["presets", "list"]));
-    for name in ["default", "gatys", "neural-style", "quick", "texture", "mine"] {
-        assert!(list.lines().any(|line| line.starts_with(name)), "no {name} in: {list}");
+    for name in [
+        "default",
+        "gatys",
+        "neural-style",
+        "quick",
+        "texture",
+        "mine",
+    ] {
+        assert!(
+            list.lines().any(|line| line.starts_with(name)),
+            "no {name} in: {list}"
+        );
     }
-    assert!(list.contains("Bolder than bold."), "one's own preset comes first: {list}");
-    assert!(list.contains("torn.yaml:3:5"), "a broken preset is listed: {list}");
+    assert!(
+        list.contains("Bolder than bold."),
+        "one's own preset comes first: {list}"
+    );
+    assert!(
+        list.contains("torn.yaml:3:5"),
+        "a broken preset is listed: {list}"
+    );
 
     let path = stdout(&impasto(folder, &["presets", "path"]));
     assert_eq!(Path::new(path.trim()), own);
 
     let shown = stdout(&impasto(folder, &["presets", "show", "gatys"]));
     assert!(shown.contains("# "), "comments are shown: {shown}");
-    assert!(impasto(folder, &["presets", "check", "gatys", "mine"]).status.success());
+    assert!(
+        impasto(folder, &["presets", "check", "gatys", "mine"])
+            .status
+            .success()
+    );
     assert_refused(
         folder,
-        &["presets", "check", "mine", "config/impasto/presets/torn.yaml"],
+        &[
+            "presets",
+            "check",
+            "mine",
+            "config/impasto/presets/torn.yaml",
+        ],
         &["torn.yaml:3:5", "relu4_9", "relu4_3", "^"],
     );
 }
@@ -173,7 +252,10 @@ fn every_broken_preset_file_is_refused_with_its_place() {
     let mut count = 0;
     for entry in fs::read_dir(broken).expect("tests/presets") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             let path = path.to_str().expect("a name in UTF-8");
             assert_refused(folder.path(), &["presets", "check", path], &[".yaml:"]);
             count += 1;
@@ -187,7 +269,15 @@ fn doctor_tells_what_is_here() {
     let folder = folder();
     let output = impasto(folder.path(), &["doctor"]);
     let words = stdout(&output);
-    for word in ["libtorch  2.11", "cpu", "memory", "cuda", "vgg16", "terminal", "presets"] {
+    for word in [
+        "libtorch  2.11",
+        "cpu",
+        "memory",
+        "cuda",
+        "vgg16",
+        "terminal",
+        "presets",
+    ] {
         assert!(words.contains(word), "no {word} in: {words}");
     }
     assert!(output.status.success(), "{words}");
@@ -198,6 +288,9 @@ fn a_reader_that_leaves_is_no_failure() {
     let folder = folder();
     let binary = env!("CARGO_BIN_EXE_impasto");
     let script = format!("set -o pipefail; '{binary}' completions bash | head -c 1 >/dev/null");
-    let status = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).status();
+    let status = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .status();
     assert!(status.expect("bash runs").success());
 }

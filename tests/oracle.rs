@@ -16,7 +16,9 @@ use tch::{Device, Kind, Tensor};
 const TOLERANCE: f64 = 1e-4;
 
 fn results(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/oracle")
+        .join(name);
     let text = fs::read_to_string(&path).expect("the oracle's results are committed");
     serde_json::from_str(&text).expect("the oracle's results are JSON")
 }
@@ -51,14 +53,20 @@ fn made_up(picture: &str, width: u32, height: u32, first: &Value) -> Tensor {
         }
     }
     for (index, byte) in first.as_array().expect("first pixels").iter().enumerate() {
-        assert_eq!(Value::from(bytes[index]), *byte, "byte {index} of {picture}");
+        assert_eq!(
+            Value::from(bytes[index]),
+            *byte,
+            "byte {index} of {picture}"
+        );
     }
     let picture = Picture::from_rgb8(width, height, &bytes).expect("a picture");
     tensor_of(&picture, Device::Cpu).expect("a tensor")
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
 }
 
 fn side(value: &Value) -> u32 {
@@ -68,7 +76,10 @@ fn side(value: &Value) -> u32 {
 #[track_caller]
 fn assert_close(found: f64, expected: f64, scale: f64, what: &str) {
     let off = (found - expected).abs() / scale.abs().max(f64::MIN_POSITIVE);
-    assert!(off <= TOLERANCE, "{what}: {found}, expected {expected} (off by {off:.2e})");
+    assert!(
+        off <= TOLERANCE,
+        "{what}: {found}, expected {expected} (off by {off:.2e})"
+    );
 }
 
 /// Samples of a tensor at places of its flattened CHW form, against `scale`.
@@ -79,7 +90,12 @@ fn assert_samples(tensor: &Tensor, samples: &Value, scale: f64, what: &str) {
     for sample in samples {
         let index = sample[0].as_i64().expect("an index");
         let found = flat.double_value(&[index]);
-        assert_close(found, number(&sample[1]), scale, &format!("{what} at {index}"));
+        assert_close(
+            found,
+            number(&sample[1]),
+            scale,
+            &format!("{what} at {index}"),
+        );
     }
 }
 
@@ -89,8 +105,12 @@ fn feature_maps_match() {
     let cases = results["features"].as_array().expect("cases");
     assert!(cases.len() >= 2, "both poolings");
     for case in cases {
-        let image =
-            made_up("image", side(&case["width"]), side(&case["height"]), &case["first_pixels"]);
+        let image = made_up(
+            "image",
+            side(&case["width"]),
+            side(&case["height"]),
+            &case["first_pixels"],
+        );
         let pooling = match case["pooling"].as_str() {
             Some("max") => Pooling::Max,
             Some("average") => Pooling::Average,
@@ -105,9 +125,19 @@ fn feature_maps_match() {
             assert_eq!(map.size()[1..], shape, "{what}");
             let largest = number(&expected["max"]);
             let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]);
-            assert_close(sum(map), number(&expected["sum"]), number(&expected["sum"]), &what);
+            assert_close(
+                sum(map),
+                number(&expected["sum"]),
+                number(&expected["sum"]),
+                &what,
+            );
             let squares = number(&expected["sum_of_squares"]);
-            assert_close(sum(&map.to_kind(Kind::Double).square()), squares, squares, &what);
+            assert_close(
+                sum(&map.to_kind(Kind::Double).square()),
+                squares,
+                squares,
+                &what,
+            );
             assert_close(map.max().double_value(&[]), largest, largest, &what);
             assert_samples(map, &expected["samples"], largest, &what);
             seen += 1;
@@ -132,8 +162,13 @@ fn losses_and_gradients_match() {
         let image = made_up("image", width, height, &first["image"]);
         let content = made_up("content", width, height, &first["content"]);
         let style = made_up("style", style_size.0, style_size.1, &first["style"]);
-        let vgg = Vgg::new(preset.network, preset.pooling, preset.deepest(), Device::Cpu)
-            .expect("VGG");
+        let vgg = Vgg::new(
+            preset.network,
+            preset.pooling,
+            preset.deepest(),
+            Device::Cpu,
+        )
+        .expect("VGG");
         let targets = Targets::new(&vgg, &preset, &content, &style).expect("targets");
         let found = evaluate(&vgg, &preset, &targets, &image).expect("losses");
 
@@ -143,10 +178,19 @@ fn losses_and_gradients_match() {
             ("content", &layers.content, &preset.content.layers),
             ("style", &layers.style, &preset.style.layers),
         ] {
-            assert_eq!(found.len(), named.len(), "{name}: every layer of the {term} is measured");
+            assert_eq!(
+                found.len(),
+                named.len(),
+                "{name}: every layer of the {term} is measured"
+            );
             for (layer, loss) in found {
                 let expected = number(&case[term][layer.to_string()]);
-                assert_close(*loss, expected, expected, &format!("{name}: {term} {layer}"));
+                assert_close(
+                    *loss,
+                    expected,
+                    expected,
+                    &format!("{name}: {term} {layer}"),
+                );
             }
         }
         let smoothness = number(&case["smoothness"]);
@@ -159,7 +203,17 @@ fn losses_and_gradients_match() {
         let norm = number(&expected["l2_norm"]);
         assert_close(gradient.norm().double_value(&[]), norm, norm, name);
         let largest = number(&expected["max_abs"]);
-        assert_close(gradient.abs().max().double_value(&[]), largest, largest, name);
-        assert_samples(&gradient, &expected["samples"], largest, &format!("{name}: gradient"));
+        assert_close(
+            gradient.abs().max().double_value(&[]),
+            largest,
+            largest,
+            name,
+        );
+        assert_samples(
+            &gradient,
+            &expected["samples"],
+            largest,
+            &format!("{name}: gradient"),
+        );
     }
 }

@@ -144,13 +144,10 @@ impl Painter {
             .map(|best| &best.image)
             .or(self.image.as_ref())
         {
-            Some(before) => {
-                let resize = |image: &Tensor| rescaled(image, size.width, size.height);
-                self.optimizer.rescale(&resize)?;
-                resize(before)?.f_clamp(0.0, 1.0)?
-            }
+            Some(before) => rescaled(before, size.width, size.height)?,
             None => self.first_image(size)?,
         };
+        self.optimizer.restart();
         self.image = Some(image);
         self.best = None;
         self.scale = Some(scale);
@@ -360,11 +357,15 @@ pub(super) fn network_for(preset: &Preset, device: Device) -> Result<Vgg> {
     Vgg::new(preset.network, preset.pooling, preset.deepest(), device)
 }
 
-/// White noise, the same for the same seed on every machine.
+/// White noise about a middle grey, the same for the same seed on every
+/// machine. Faint, because the network is nearly blind to the finest grain:
+/// strong noise would still be there when the picture is done.
 fn noise(size: Size, seed: u64) -> Option<Picture> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let count = 3 * size.width as usize * size.height as usize;
-    let pixels = (0..count).map(|_| random.r#gen::<f32>()).collect();
+    let pixels = (0..count)
+        .map(|_| 0.4 + 0.2 * random.r#gen::<f32>())
+        .collect();
     Picture::new(size.width, size.height, pixels)
 }
 

@@ -71,26 +71,24 @@ pub fn preview_of(tensor: &Tensor, width: u32, height: u32) -> Result<(u32, u32,
     Ok((width, height, rgb))
 }
 
-/// A tensor `[1, 3, H, W]` at another size, bicubic. Values near edges may
-/// overshoot; clamp them where the tensor is a picture.
+/// The picture at another size: bicubic, kept within 0..1.
 ///
 /// # Errors
 /// When libtorch fails.
 pub fn rescaled(tensor: &Tensor, width: u32, height: u32) -> Result<Tensor> {
     let size = [i64::from(height), i64::from(width)];
-    Ok(tensor.f_upsample_bicubic2d(size, false, None, None)?)
+    Ok(tensor
+        .f_upsample_bicubic2d(size, false, None, None)?
+        .f_clamp(0.0, 1.0)?)
 }
 
 /// Width and height of a tensor `[1, 3, H, W]`.
 fn size_of(tensor: &Tensor) -> Result<(u32, u32)> {
     let shape = tensor.size();
-    match shape[..] {
-        [1, 3, height, width] => {
-            if let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) {
-                return Ok((width, height));
-            }
-        }
-        _ => {}
+    if let [1, 3, height, width] = shape[..]
+        && let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height))
+    {
+        return Ok((width, height));
     }
     Err(EngineError::Torch(format!(
         "expected a picture, got a tensor of shape {shape:?}"

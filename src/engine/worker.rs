@@ -244,7 +244,15 @@ impl Worker {
     /// Saves the picture and tells how it ended.
     fn finish(&mut self, result: super::Result<()>) {
         let elapsed = self.elapsed().as_secs_f64();
-        let saved = self.save_or_rescue();
+        // What is not painted yet must not take the place of an older picture.
+        let saved = if self.painter.iteration() > 0 {
+            self.save_or_rescue()
+        } else {
+            (
+                None,
+                Some("nothing was painted yet, and nothing was saved".to_owned()),
+            )
+        };
         let event = match (result, saved) {
             (Ok(()), (Some(output), None)) => Event::Finished {
                 output,

@@ -15,6 +15,7 @@ use super::{MOST_BYTES, Preset, error::PresetError, text, words::nearest};
 const BUILT_IN: &[(&str, &str)] = &[
     ("bold", include_str!("../../presets/bold.yaml")),
     ("default", include_str!("../../presets/default.yaml")),
+    ("demo", include_str!("../../presets/demo.yaml")),
     ("fine", include_str!("../../presets/fine.yaml")),
     ("gatys", include_str!("../../presets/gatys.yaml")),
     (

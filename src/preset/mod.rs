@@ -8,16 +8,16 @@
 //! | `name` | the file's stem | what the preset is called: 1 to 64 characters |
 //! | `description` | empty | what it is for, in a sentence: up to 1000 characters |
 //! | `network` | `vgg16` | the network whose feature maps are compared |
-//! | `pooling` | `average` | `average` or `max`, between the network's blocks |
+//! | `pooling` | `max` | `average` or `max`, between the network's blocks |
 //! | `content.weight` | 5 | how much the content picture counts: 0 to 1e30 |
 //! | `content.layers` | `{relu4_2: 1}` | the layers it is compared in, with their weights |
-//! | `style.weight` | 500 | how much the style picture counts: 0 to 1e30 |
+//! | `style.weight` | 50 | how much the style picture counts: 0 to 1e30 |
 //! | `style.layers` | `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1`, `relu5_1`, each 1 | the layers it is compared in, with their weights |
-//! | `smoothness.weight` | 100000 | how much the total variation counts: 0 to 1e30 |
+//! | `smoothness.weight` | 10000 | how much the total variation counts: 0 to 1e30 |
 //! | `optimizer.kind` | `lbfgs` | `lbfgs` or `adam`; `optimizer: adam` for short |
 //! | `optimizer.rate` | 1 for `lbfgs`, 0.02 for `adam` | the step length: above 0, at most 1000 |
 //! | `optimizer.history` | 100 | the steps that `lbfgs` remembers: 1 to 1000 |
-//! | `schedule` | 128, 256 and 512 pixels, 200, 200 and 100 iterations | the scales, one after another: 1 to 64 |
+//! | `schedule` | 128, 256 and 512 pixels, 150, 150 and 100 iterations | the scales, one after another: 1 to 64 |
 //! | `schedule.N.size` | 512 | the long side in pixels: 16 to 16384 |
 //! | `schedule.N.iterations` | 200 | the iterations at that size: 1 to 1000000 |
 //! | `start` | `content` | `content`, `noise`, `style`, or the path of a picture |
@@ -85,19 +85,19 @@ pub struct Preset {
     pub description: String,
     /// The network that sees the pictures. Default: VGG-16.
     pub network: Network,
-    /// How the network pools. Default: average.
+    /// How the network pools. Default: max.
     pub pooling: Pooling,
     /// How the picture keeps to the content. Default: 5 on `relu4_2`.
     pub content: Term,
-    /// How the picture keeps to the style. Default: 500 on `relu1_1`, `relu2_1`,
+    /// How the picture keeps to the style. Default: 50 on `relu1_1`, `relu2_1`,
     /// `relu3_1`, `relu4_1` and `relu5_1` alike.
     pub style: Term,
-    /// How the picture is kept smooth. Default: 100,000.
+    /// How the picture is kept smooth. Default: 10,000.
     pub smoothness: Smoothness,
     /// What moves the pixels. Default: L-BFGS, rate 1, history 100.
     pub optimizer: Optimizer,
     /// The sizes to paint at, one after another, in any order; never empty in a
-    /// preset that was read. Default: 128, 256 and 512 pixels for 200, 200 and
+    /// preset that was read. Default: 128, 256 and 512 pixels for 150, 150 and
     /// 100 iterations.
     pub schedule: Vec<Scale>,
     /// What the first iteration changes. Default: the content picture.
@@ -119,18 +119,18 @@ impl Default for Preset {
             name: "default".to_owned(),
             description: String::new(),
             network: Network::Vgg16,
-            pooling: Pooling::Average,
+            pooling: Pooling::Max,
             content: Term {
                 weight: 5.0,
                 layers: layers(&[4], 2),
             },
             style: Term {
-                weight: 500.0,
+                weight: 50.0,
                 layers: layers(&[1, 2, 3, 4, 5], 1),
             },
-            smoothness: Smoothness { weight: 1e5 },
+            smoothness: Smoothness { weight: 1e4 },
             optimizer: Optimizer::new(OptimizerKind::Lbfgs),
-            schedule: vec![scale(128, 200), scale(256, 200), scale(512, 100)],
+            schedule: vec![scale(128, 150), scale(256, 150), scale(512, 100)],
             start: Start::Content,
             seed: 0,
         }

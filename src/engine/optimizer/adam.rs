@@ -66,22 +66,13 @@ impl Optimizer for Adam {
         })
     }
 
-    /// Keeps the moments: they follow a changed loss within a few steps.
-    fn restart(&mut self) {}
-
-    fn soften(&mut self) {
-        self.rate *= 0.5;
+    fn restart(&mut self) {
         self.moments = None;
     }
 
-    fn rescale(&mut self, resize: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
-        if let Some(moments) = &mut self.moments {
-            moments.first = resize(&moments.first)?;
-            // Interpolation may overshoot below zero, where a mean of squares
-            // cannot be.
-            moments.second = resize(&moments.second)?.f_clamp_min_(0.0)?;
-        }
-        Ok(())
+    fn soften(&mut self) {
+        self.restart();
+        self.rate *= 0.5;
     }
 }
 

@@ -125,10 +125,11 @@ impl Lbfgs {
         }
         let [square] = dots([(direction, direction)])?;
         let root_mean_square = (square / direction.numel() as f64).sqrt();
-        // A direction of zero (nothing left to gain) stays zero.
-        let length = FIRST_STEP / root_mean_square.max(f64::MIN_POSITIVE);
-        Ok(if length.is_finite() {
-            self.rate * self.caution * length
+        let length = self.rate * self.caution * FIRST_STEP / root_mean_square;
+        // A direction of zero (nothing left to gain) leads nowhere; a length
+        // beyond float32 would make it NaN.
+        Ok(if length < f64::from(f32::MAX) {
+            length
         } else {
             0.0
         })
@@ -211,11 +212,6 @@ impl Optimizer for Lbfgs {
     fn soften(&mut self) {
         self.restart();
         self.rate *= 0.5;
-    }
-
-    fn rescale(&mut self, _resize: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<()> {
-        self.restart();
-        Ok(())
     }
 }
 

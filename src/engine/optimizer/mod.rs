@@ -25,20 +25,15 @@ pub trait Optimizer: Send {
     /// When libtorch fails.
     fn step(&mut self, image: &Tensor, loss: f64, gradient: &Tensor) -> Result<Proposal>;
 
-    /// Forgets what it learnt about the loss, which is another one from here
-    /// on.
+    /// Forgets what it learnt: from here on the loss is another one, or the
+    /// image has another size. (Carrying moments or curvature pairs to the next
+    /// scale, resampled, measured worse than starting anew: see
+    /// ARCHITECTURE.md.)
     fn restart(&mut self);
 
     /// Forgets what it learnt and takes smaller steps, after a step that led
     /// nowhere good.
     fn soften(&mut self);
-
-    /// Goes on at another size; `resize` brings an image of the old size to the
-    /// new one.
-    ///
-    /// # Errors
-    /// When `resize` fails.
-    fn rescale(&mut self, resize: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<()>;
 }
 
 /// What an optimizer answers.
