@@ -5,7 +5,7 @@
 //! asked for with `-`, else, in a terminal, the finished picture.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -116,19 +116,36 @@ fn show_picture(output: &Path) {
     }
 }
 
-/// The first SIGINT, SIGTERM or SIGHUP is remembered here, so that the run can
-/// save; a second one ends the process at once.
+/// SIGINT, SIGTERM and SIGHUP are remembered here, so that the run can save. A
+/// second SIGINT, which is a person's, ends the process at once; a terminal that
+/// closes may well send SIGHUP twice. A signal that the process was started to
+/// ignore, as under nohup, stays ignored.
 fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
     let caught = Arc::new(AtomicUsize::new(0));
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for number in [SIGINT, SIGTERM, SIGHUP] {
-        let before = Arc::new(AtomicBool::new(false));
-        // The order matters: the shutdown looks at the flag before this very
-        // signal sets it.
-        signal_hook::flag::register_conditional_shutdown(number, 128 + number, before.clone())?;
-        signal_hook::flag::register(number, before)?;
+        if is_ignored(&status, number) {
+            continue;
+        }
+        if number == SIGINT {
+            let before = Arc::new(AtomicBool::new(false));
+            // The order matters: the shutdown looks at the flag before this
+            // very signal sets it.
+            signal_hook::flag::register_conditional_shutdown(number, 128 + number, before.clone())?;
+            signal_hook::flag::register(number, before)?;
+        }
         signal_hook::flag::register_usize(number, caught.clone(), number as usize)?;
     }
     Ok(caught)
+}
+
+/// Whether `/proc/self/status` says that the signal is ignored.
+fn is_ignored(status: &str, number: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    mask & (1 << (number - 1)) != 0
 }
 
 fn caught_signal(signal: &AtomicUsize) -> Option<u8> {
@@ -189,6 +206,8 @@ impl EventSink {
 struct Display {
     bar: ProgressBar,
     plain: bool,
+    /// The terminal's width that the bar is styled for.
+    columns: u16,
     sizes: Vec<Size>,
     last_line: Instant,
     first_total: Option<f64>,
@@ -207,10 +226,12 @@ impl Display {
         };
         let iterations = sizes.iter().map(|size| u64::from(size.iterations)).sum();
         let bar = ProgressBar::with_draw_target(Some(iterations), target);
-        bar.set_style(style());
+        let columns = columns();
+        bar.set_style(style(columns));
         Self {
             bar,
             plain,
+            columns,
             sizes,
             last_line: Instant::now(),
             first_total: None,
@@ -270,8 +291,8 @@ impl Display {
             .iterations_per_second()
             .map_or_else(String::new, per_second);
         let message = format!(
-            "{}×{}  content {:.2e}  style {:.2e}  total {:.2e}  {speed}  {left} left",
-            step.width, step.height, step.content, step.style, step.total
+            "{left} left  {speed}  {}×{}  total {:.2e}  content {:.2e}  style {:.2e}",
+            step.width, step.height, step.total, step.content, step.style
         );
         if self.plain {
             if self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1 {
@@ -280,6 +301,11 @@ impl Display {
                 say(&format!("iteration {} of {of}  {message}", step.iteration));
             }
         } else {
+            let columns = columns();
+            if columns != self.columns {
+                self.columns = columns;
+                self.bar.set_style(style(columns));
+            }
             self.bar.set_position(u64::from(step.iteration));
             self.bar.set_message(message);
         }
@@ -315,17 +341,28 @@ impl Display {
     }
 }
 
-/// The bar, as wide as the terminal leaves room.
-fn style() -> ProgressStyle {
+/// The bar where there is room for one, else the words alone.
+fn style(columns: u16) -> ProgressStyle {
+    let template = if columns >= 96 {
+        TEMPLATE
+    } else {
+        NARROW_TEMPLATE
+    };
     // The templates are constants and tested below; the plain style stands in
     // if one should not parse.
-    ProgressStyle::with_template(TEMPLATE).map_or_else(
+    ProgressStyle::with_template(template).map_or_else(
         |_| ProgressStyle::default_bar(),
         |style| style.progress_chars("━━─"),
     )
 }
 
-const TEMPLATE: &str = "{bar:24.cyan/dim} {pos}/{len}  {wide_msg}";
+const TEMPLATE: &str = "{bar:16.cyan/dim} {pos}/{len}  {wide_msg}";
+const NARROW_TEMPLATE: &str = "{pos}/{len}  {wide_msg}";
+
+/// How wide the terminal is; 0 if there is none.
+fn columns() -> u16 {
+    crossterm::terminal::size().map_or(0, |(columns, _)| columns)
+}
 
 /// How fast it goes, from the last few seconds.
 #[derive(Debug, Default)]
@@ -423,8 +460,18 @@ mod tests {
     }
 
     #[test]
-    fn the_template_parses() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    fn the_templates_parse() {
+        for template in [TEMPLATE, NARROW_TEMPLATE] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+
+    #[test]
+    fn ignored_signals_are_seen() {
+        let status = "Name:\timpasto\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000004002\n";
+        assert!(is_ignored(status, SIGHUP));
+        assert!(!is_ignored(status, SIGINT) && !is_ignored(status, SIGTERM));
+        assert!(!is_ignored("", SIGHUP));
     }
 
     #[test]
