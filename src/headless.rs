@@ -67,7 +67,7 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
         display.show(&event);
         match event {
             Event::Finished { output, .. } => {
-                if stdout_is_free {
+                if let (true, Some(output)) = (stdout_is_free, output) {
                     show_picture(&output);
                 }
                 break match caught_signal(&signal) {
@@ -78,18 +78,12 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
             Event::Failed { message, output } => {
                 let place = match output {
                     Some(output) => {
-                        format!("; the picture so far is in {}", display_path(&output))
+                        format!("; the picture is in {}", display_path(&output))
                     }
                     None => String::new(),
                 };
-                let message = format!("{message}{place}");
-                break Err(match caught_signal(&signal) {
-                    Some(number) => {
-                        say(&message);
-                        Failure::Stopped(number)
-                    }
-                    None => Failure::Failed(message),
-                });
+                let message = message.trim_end_matches('.');
+                break Err(Failure::Failed(format!("{message}{place}")));
             }
             _ => {}
         }
@@ -275,7 +269,10 @@ impl Display {
                 ..
             } => {
                 self.bar.finish_and_clear();
-                self.line(&self.summary(output, *iterations, *elapsed));
+                self.line(&match output {
+                    Some(output) => self.summary(output, *iterations, *elapsed),
+                    None => "stopped before the first iteration; nothing was saved".to_owned(),
+                });
             }
             Event::Failed { .. } => self.bar.finish_and_clear(),
             Event::Paused { .. } | Event::Resumed { .. } | Event::Changed { .. } => {}
@@ -285,15 +282,15 @@ impl Display {
     fn step(&mut self, step: &Step) {
         self.first_total.get_or_insert(step.total);
         self.pace.note(step);
-        let left = self.left(step).map_or_else(|| "-:--".to_owned(), clock);
-        let speed = self
-            .pace
-            .iterations_per_second()
-            .map_or_else(String::new, per_second);
-        let message = format!(
-            "{left} left  {speed}  {}×{}  total {:.2e}  content {:.2e}  style {:.2e}",
+        let mut words = Vec::new();
+        if let (Some(left), Some(speed)) = (self.left(step), self.pace.iterations_per_second()) {
+            words.push(format!("{} left  {}", clock(left), per_second(speed)));
+        }
+        words.push(format!(
+            "{}×{}  total {:.2e}  content {:.2e}  style {:.2e}",
             step.width, step.height, step.total, step.content, step.style
-        );
+        ));
+        let message = words.join("  ");
         if self.plain {
             if self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1 {
                 self.last_line = Instant::now();

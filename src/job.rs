@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::picture::{Picture, Source, fit_long_side};
-use crate::preset::{Preset, Scale};
+use crate::preset::{Layer, Preset, Scale};
 
 /// Which processor a run was asked to use. See `engine::device` for what it
 /// becomes on this machine.
@@ -107,19 +107,45 @@ pub struct Size {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
     #[error(
-        "at scale {scale} (long side {size}) the {role} would be {width}×{height} pixels, but a \
-         preset that looks at {layer} needs at least {least} on each side: choose a larger size or \
-         a picture that is less narrow"
+        "{role} would have {width}×{height} pixels, but a preset that looks at {layer} needs at \
+         least {least} on each side: choose a larger size, or a picture that is larger or less \
+         narrow"
     )]
     TooSmall {
-        scale: usize,
-        size: u32,
-        role: &'static str,
+        role: String,
         width: u32,
         height: u32,
-        layer: String,
+        layer: Layer,
         least: u32,
     },
+}
+
+/// Checks that the network can take a picture of this size as deep as the
+/// preset looks.
+///
+/// # Errors
+/// When too few pixels would reach the deepest layer.
+pub fn check_size(
+    preset: &Preset,
+    role: &str,
+    (width, height): (u32, u32),
+) -> Result<(), JobError> {
+    let Some(layer) = preset.deepest() else {
+        return Ok(());
+    };
+    // Each block after the first halves the picture once.
+    let least = 1 << layer.block().saturating_sub(1);
+    if width.min(height) >= least {
+        return Ok(());
+    }
+    let role = role.to_owned();
+    Err(JobError::TooSmall {
+        role,
+        width,
+        height,
+        layer,
+        least,
+    })
 }
 
 impl Job {
@@ -129,30 +155,10 @@ impl Job {
     /// When a picture is so narrow that a scale leaves fewer pixels than the
     /// preset's deepest layer needs.
     pub fn check(&self) -> Result<(), JobError> {
-        let Some(deepest) = self.preset.deepest() else {
-            return Ok(());
-        };
-        // Each block after the first halves the picture once.
-        let least = 1u32 << (deepest.block().saturating_sub(1));
-        let pictures = [
-            ("content", Some(&self.content)),
-            ("style", Some(&self.style)),
-        ];
         for (index, scale) in self.preset.schedule.iter().enumerate() {
-            for (role, source) in pictures {
-                let Some(source) = source else { continue };
-                let (width, height) = fitted(&source.picture, *scale);
-                if width.min(height) < least {
-                    return Err(JobError::TooSmall {
-                        scale: index + 1,
-                        size: scale.size,
-                        role,
-                        width,
-                        height,
-                        layer: deepest.to_string(),
-                        least,
-                    });
-                }
+            for (role, source) in [("content", &self.content), ("style", &self.style)] {
+                let role = format!("at scale {} the {role}", index + 1);
+                check_size(&self.preset, &role, fitted(&source.picture, *scale))?;
             }
         }
         Ok(())

@@ -83,7 +83,10 @@ pub enum Event {
     },
     /// The run is over and the picture is saved.
     Finished {
-        output: PathBuf,
+        /// Where the picture is; none if the run was stopped before its first
+        /// iteration, when there was nothing to save.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<PathBuf>,
         iterations: u32,
         elapsed: f64,
         /// Whether it ended early because it was told to.

@@ -188,6 +188,20 @@ fn wrong_pictures_are_refused() {
         }
     }
     assert!(!folder.join("a.png").exists());
+
+    let mut tiny = Vec::new();
+    image::RgbImage::new(3, 3)
+        .write_to(
+            &mut std::io::Cursor::new(&mut tiny),
+            image::ImageFormat::Png,
+        )
+        .expect("a tiny picture");
+    write(folder, "tiny.png", &tiny);
+    assert_refused(
+        folder,
+        &["measure", "tiny.png", CONTENT, STYLE],
+        &["3×3", "at least 16"],
+    );
 }
 
 #[test]

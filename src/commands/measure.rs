@@ -8,7 +8,8 @@ use serde_json::json;
 use super::{Outcome, chosen_preset};
 use crate::cli::MeasureArgs;
 use crate::engine::loss::{Losses, Weighted};
-use crate::engine::measure::measure as losses_of;
+use crate::engine::measure::{measure as losses_of, sizes};
+use crate::job::check_size;
 use crate::picture;
 use crate::preset::Preset;
 
@@ -17,6 +18,9 @@ pub fn measure(args: &MeasureArgs) -> Outcome {
     let image = picture::load(&args.image)?.picture;
     let content = picture::load(&args.content)?.picture;
     let style = picture::load(&args.style)?.picture;
+    let [content_size, style_size] = sizes(&image, &content, &style);
+    check_size(&preset, "the image", content_size)?;
+    check_size(&preset, "the style", style_size)?;
     let (losses, weighted) = losses_of(&image, &content, &style, &preset, args.device.device)?;
     let text = if args.json {
         let json = json!({

@@ -9,13 +9,27 @@ use crate::job::DeviceChoice;
 use crate::picture::{Picture, fit_long_side};
 use crate::preset::Preset;
 
-/// Measures `image` against `content` and `style` by the terms of `preset`.
-///
-/// Pictures of one size are compared as they are. Otherwise the content takes
-/// the image's size, and the style's long side the image's long side.
+/// The sizes at which the content and the style are compared with an image:
+/// their own where all three have one size; else the content takes the image's
+/// size, and the style's long side the image's long side.
+pub fn sizes(image: &Picture, content: &Picture, style: &Picture) -> [(u32, u32); 2] {
+    let (width, height) = image.size();
+    if content.size() == image.size() && style.size() == image.size() {
+        return [content.size(), style.size()];
+    }
+    let long_side = width.max(height);
+    [
+        image.size(),
+        fit_long_side(style.width(), style.height(), long_side),
+    ]
+}
+
+/// Measures `image` against `content` and `style`, brought to [`sizes`], by the
+/// terms of `preset`.
 ///
 /// # Errors
-/// When the device is not there or memory runs out.
+/// When the device is not there, a picture is too small for the network, or
+/// memory runs out.
 pub fn measure(
     image: &Picture,
     content: &Picture,
@@ -25,18 +39,9 @@ pub fn measure(
 ) -> Result<(Losses, Weighted)> {
     let device = device::resolve(choice)?;
     let vgg = network_for(preset, device)?;
-    let (width, height) = image.size();
-    let (content, style) = if content.size() == image.size() && style.size() == image.size() {
-        (content.clone(), style.clone())
-    } else {
-        let style_size = fit_long_side(style.width(), style.height(), width.max(height));
-        (
-            content.resized(width, height),
-            style.resized(style_size.0, style_size.1),
-        )
-    };
-    let content = tensor_of(&content, device)?;
-    let style = tensor_of(&style, device)?;
+    let [content_size, style_size] = sizes(image, content, style);
+    let content = tensor_of(&content.resized(content_size.0, content_size.1), device)?;
+    let style = tensor_of(&style.resized(style_size.0, style_size.1), device)?;
     let targets = Targets::new(&vgg, preset, &content, &style)?;
     let evaluation = evaluate(&vgg, preset, &targets, &tensor_of(image, device)?)?;
     Ok((evaluation.losses, evaluation.weighted))

@@ -245,25 +245,18 @@ impl Worker {
     fn finish(&mut self, result: super::Result<()>) {
         let elapsed = self.elapsed().as_secs_f64();
         // What is not painted yet must not take the place of an older picture.
-        let saved = if self.painter.iteration() > 0 {
-            self.save_or_rescue()
-        } else {
-            (
-                None,
-                Some("nothing was painted yet, and nothing was saved".to_owned()),
-            )
+        let saved = match self.painter.iteration() {
+            0 => (None, None),
+            _ => self.save_or_rescue(),
         };
         let event = match (result, saved) {
-            (Ok(()), (Some(output), None)) => Event::Finished {
+            (Ok(()), (output, None)) => Event::Finished {
                 output,
                 iterations: self.painter.iteration(),
                 elapsed,
                 stopped: self.mode == Mode::Stopping,
             },
-            (Ok(()), (output, problem)) => Event::Failed {
-                message: problem.unwrap_or_default(),
-                output,
-            },
+            (Ok(()), (output, Some(message))) => Event::Failed { message, output },
             (Err(error), (output, problem)) => {
                 let message = match problem {
                     Some(problem) => format!("{error}; also, {problem}"),
@@ -284,18 +277,8 @@ impl Worker {
             Err(problem) => problem,
         };
         let rescue = std::env::temp_dir().join(format!("impasto-{}.png", std::process::id()));
-        match self.save(&rescue) {
-            Ok(()) => {
-                let place = picture::display_path(&rescue);
-                (
-                    Some(rescue),
-                    Some(format!(
-                        "{problem}; the picture was saved as {place} instead"
-                    )),
-                )
-            }
-            Err(_) => (None, Some(problem)),
-        }
+        let saved = self.save(&rescue).is_ok();
+        (saved.then_some(rescue), Some(problem))
     }
 
     fn save(&self, output: &Path) -> Result<(), String> {
