@@ -103,9 +103,18 @@ pub struct RunArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// Show a progress line rather than a dashboard (every run does, so far)
+    /// Show a progress line rather than a dashboard
     #[arg(long)]
     pub headless: bool,
+
+    /// Open the dashboard, which is still young: losses, weights to edit while
+    /// it paints, presets, the picture
+    #[arg(long, conflicts_with_all = ["headless", "events"])]
+    pub dashboard: bool,
+
+    /// Draw the dashboard with ASCII characters alone
+    #[arg(long, requires = "dashboard")]
+    pub ascii: bool,
 
     /// Append one JSON object a line to FILE, or print them with -: started,
     /// step, finished, failed and a few more

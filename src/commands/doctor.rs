@@ -10,6 +10,7 @@ use crate::engine::{device, weights};
 use crate::picture::display_path;
 use crate::preset::{Library, Network, Origin};
 use crate::preview::terminal::{Colours, Terminal};
+use crate::tui::log::log_path;
 
 /// Bytes in a GiB.
 const GIB: f64 = (1u64 << 30) as f64;
@@ -24,6 +25,8 @@ pub fn doctor() -> Outcome {
     report.row("network", &network());
     terminal(&mut report);
     presets(&mut report);
+    let log = log_path().map_or_else(|| "none".to_owned(), |path| display_path(&path));
+    report.row("log", &log);
     io::stdout().write_all(report.text().as_bytes())?;
     if report.broken {
         return Err(Failure::Failed(

@@ -8,6 +8,7 @@ use crate::headless;
 use crate::job::{Input, Job, Recipe, resize_schedule};
 use crate::picture::{self, Source, check_destination, display_path};
 use crate::preset::{Preset, Start};
+use crate::tui;
 
 pub fn run(args: &RunArgs) -> Outcome {
     let preset = match &args.recipe {
@@ -35,6 +36,9 @@ pub fn run(args: &RunArgs) -> Outcome {
         output,
     };
     job.check()?;
+    if args.dashboard {
+        return tui::paint(job, args.ascii);
+    }
     headless::paint(job, args.events.as_deref())
 }
 

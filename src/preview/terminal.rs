@@ -110,6 +110,22 @@ impl Terminal {
         })
     }
 
+    /// How this terminal surely shows pictures that are drawn over and over,
+    /// judging by its name alone: for a screen that must stand at once. Over
+    /// SSH it is half-blocks, the only kind that takes few bytes.
+    pub fn graphics_by_name(&self) -> Graphics {
+        let term = variable("TERM");
+        if self.multiplexer || self.ssh {
+            Graphics::HalfBlocks
+        } else if term.contains("kitty") || term.contains("ghostty") {
+            Graphics::Kitty
+        } else if viuer::is_iterm_supported() {
+            Graphics::Iterm
+        } else {
+            Graphics::HalfBlocks
+        }
+    }
+
     /// How this terminal shows pictures. Asks the terminal, and waits
     /// [`PATIENCE`] at most; without an answer, and inside tmux and screen,
     /// it is half-blocks.

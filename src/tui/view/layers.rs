@@ -1,0 +1,142 @@
+//! Every weight, its share of the total as a bar, and the one being edited.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::{framed, part_style};
+use crate::tui::app::{App, Pane, Row};
+use crate::tui::theme::Theme;
+use crate::tui::update::part_name;
+
+/// Columns of the name and of the weight.
+const NAME: usize = 12;
+const WEIGHT: usize = 9;
+/// Columns of the share as a number.
+const SHARE: usize = 6;
+
+pub fn draw(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
+    let focused = app.focus == Pane::Layers;
+    let block = framed(" weights ", focused, theme);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let rows = app.rows();
+    let height = usize::from(inner.height);
+    // The selected row stays in sight.
+    let first = (app.row + 1).saturating_sub(height);
+    let bar = usize::from(inner.width).saturating_sub(NAME + WEIGHT + SHARE + 2);
+    let lines: Vec<Line> = rows
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take(height)
+        .map(|(index, row)| line(app, *row, focused && index == app.row, bar, theme))
+        .collect();
+    frame.render_widget(Paragraph::new(lines), inner);
+}
+
+fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> Line<'a> {
+    let weight = app.weight(row);
+    let name = match row.layer {
+        None => part_name(row.part).to_owned(),
+        Some(layer) => format!("  {layer}"),
+    };
+    let shown = match (&app.typed, selected) {
+        (Some(typed), true) => format!("{typed}_"),
+        _ if weight == 0.0 && app.muted.contains_key(&row) => "muted".to_owned(),
+        _ => number(weight),
+    };
+    let share = app.share(row);
+    let percent = share.map_or_else(String::new, |share| format!("{:.0}%", 100.0 * share));
+    let mut colour = part_style(row.part, theme);
+    if row.layer.is_none() {
+        colour = colour.add_modifier(Modifier::BOLD);
+    }
+    let name_style = if selected {
+        colour.patch(theme.selected)
+    } else {
+        colour
+    };
+    let weight_style = if selected { theme.selected } else { theme.text };
+    Line::from(vec![
+        Span::styled(format!("{name:<NAME$}"), name_style),
+        Span::styled(format!("{shown:>WEIGHT$}"), weight_style),
+        Span::raw(" "),
+        Span::styled(bar_of(share.unwrap_or(0.0), bar, theme.ascii), colour),
+        Span::styled(format!("{percent:>SHARE$}"), theme.dim),
+    ])
+}
+
+/// A weight in at most eight characters.
+fn number(weight: f64) -> String {
+    match weight {
+        0.0 => "0".to_owned(),
+        _ if (0.001..100_000.0).contains(&weight) => {
+            let digits = 3 - weight.log10().floor().clamp(-3.0, 3.0) as i32;
+            let text = format!("{weight:.*}", digits.max(0) as usize);
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+        _ => format!("{weight:.1e}"),
+    }
+}
+
+/// A bar of `width` columns, filled by `share`.
+fn bar_of(share: f64, width: usize, ascii: bool) -> String {
+    const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (share * width as f64 * 8.0).round() as usize;
+    let (full, rest) = (eighths / 8, eighths % 8);
+    let mut bar = String::new();
+    if ascii {
+        bar.extend(std::iter::repeat_n(
+            '#',
+            (share * width as f64).round() as usize,
+        ));
+    } else {
+        bar.extend(std::iter::repeat_n('█', full));
+        if rest > 0 {
+            bar.push(EIGHTHS[rest - 1]);
+        }
+    }
+    let shown = bar.chars().count();
+    bar.extend(std::iter::repeat_n(' ', width.saturating_sub(shown)));
+    bar.chars().take(width).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_exact_enough() {
+        for (weight, text) in [
+            (0.0, "0"),
+            (5.0, "5"),
+            (0.1, "0.1"),
+            (12.345, "12.35"),
+            (1000.0, "1000"),
+            (10_000.0, "10000"),
+            (0.001_5, "0.0015"),
+            (150_405.0, "1.5e5"),
+            (1e30, "1.0e30"),
+        ] {
+            assert_eq!(number(weight), text);
+            assert!(text.len() < WEIGHT);
+        }
+    }
+
+    #[test]
+    fn bars_fill_by_eighths() {
+        assert_eq!(bar_of(0.0, 4, false), "    ");
+        assert_eq!(bar_of(0.5, 4, false), "██  ");
+        assert_eq!(bar_of(0.53125, 4, false), "██▏ ");
+        assert_eq!(bar_of(1.0, 4, false), "████");
+        assert_eq!(bar_of(0.5, 4, true), "##  ");
+        assert_eq!(bar_of(0.7, 0, false), "");
+    }
+}

@@ -1,0 +1,411 @@
+//! The pane with the losses: their values, and their course over the run.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::canvas::{self, Canvas};
+
+use self::plane::{Plane, binned, cell, number, ticks};
+use super::super::history::{History, Mark, Point};
+use super::super::theme::Theme;
+
+mod plane;
+#[cfg(test)]
+mod tests;
+
+/// The fewest iterations that can be shown.
+const NARROWEST: u32 = 20;
+/// The iterations shown when the window is switched on.
+const WINDOW: u32 = 200;
+
+/// What the chart shows of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartState {
+    /// Whether the values are drawn on a logarithmic scale.
+    pub log: bool,
+    /// How many iterations are shown; none for the whole run.
+    pub window: Option<u32>,
+    /// Whether the smoothness is drawn too.
+    pub smoothness: bool,
+    /// The iteration whose values are told; none for the latest.
+    pub cursor: Option<u32>,
+}
+
+impl Default for ChartState {
+    fn default() -> Self {
+        Self {
+            log: true,
+            window: None,
+            smoothness: false,
+            cursor: None,
+        }
+    }
+}
+
+impl ChartState {
+    /// Between a logarithmic and a linear scale.
+    pub fn toggle_log(&mut self) {
+        self.log = !self.log;
+    }
+
+    /// Between the whole run and its latest 200 iterations.
+    pub fn toggle_window(&mut self) {
+        self.window = match self.window {
+            None => Some(WINDOW),
+            Some(_) => None,
+        };
+    }
+
+    /// Shows half as many iterations, down to 20.
+    pub fn zoom_in(&mut self, history: &History) {
+        let run = length(history);
+        let shown = self.window.map_or(run, |window| window.min(run));
+        if shown > NARROWEST {
+            self.window = Some((shown / 2).max(NARROWEST));
+        }
+    }
+
+    /// Shows twice as many iterations, up to the whole run.
+    pub fn zoom_out(&mut self, history: &History) {
+        self.window = self
+            .window
+            .map(|window| window.saturating_mul(2))
+            .filter(|&window| window < length(history));
+    }
+
+    /// Moves the cursor by so many hundredths of what is shown, and by one
+    /// point at least. It starts at the latest point; beyond that it vanishes,
+    /// and the latest values are told again.
+    pub fn move_cursor(&mut self, by: i64, history: &History) {
+        let (Some(latest), Some((first, last))) = (history.last(), self.range(history)) else {
+            return;
+        };
+        let from = self.cursor.unwrap_or(latest.iteration);
+        let step = i64::from(last - first) / 100;
+        let target = i64::from(from).saturating_add(by.saturating_mul(step.max(1)));
+        let mut iterations = history.whole().map(|point| point.iteration);
+        self.cursor = if by > 0 {
+            iterations.find(|&iteration| i64::from(iteration) >= target)
+        } else if by < 0 {
+            let start = iterations.next();
+            iterations
+                .take_while(|&iteration| i64::from(iteration) <= target)
+                .last()
+                .or(start)
+        } else {
+            self.cursor
+        };
+    }
+
+    /// The first and the last iteration shown. The window ends at the latest
+    /// unless that would leave the cursor outside; then the cursor is in its
+    /// middle.
+    fn range(&self, history: &History) -> Option<(u32, u32)> {
+        let first = history.whole().next()?.iteration;
+        let last = history.last()?.iteration;
+        let Some(window) = self.window else {
+            return Some((first, last));
+        };
+        let before = window.max(1) - 1;
+        let end = self
+            .cursor
+            .map_or(last, |cursor| cursor.saturating_add(window / 2))
+            .max(first.saturating_add(before))
+            .min(last);
+        Some((end.saturating_sub(before).max(first), end))
+    }
+}
+
+/// How many iterations the run has had.
+fn length(history: &History) -> u32 {
+    let first = history.whole().next().map_or(0, |point| point.iteration);
+    history
+        .last()
+        .map_or(0, |last| (last.iteration - first).saturating_add(1))
+}
+
+/// Draws the pane.
+pub fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    history: &History,
+    chart: &ChartState,
+    theme: &Theme,
+    focused: bool,
+) {
+    let area = area.intersection(frame.area());
+    let scale = if chart.log { "log" } else { "linear" };
+    let title = match chart.window {
+        None => format!("losses ({scale})"),
+        Some(window) => format!("losses ({scale}, {window} iterations)"),
+    };
+    let block = super::framed(&title, focused, theme);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    if inner.is_empty() {
+        return;
+    }
+    let (Some(latest), Some(range)) = (history.last(), chart.range(history)) else {
+        say(frame.buffer_mut(), inner, "no losses yet", theme);
+        return;
+    };
+    let curves = curves(chart, theme);
+    let cursor = chart.cursor.and_then(|cursor| history.nearest(cursor));
+    let [top, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+    let values = header(cursor, &cursor.unwrap_or(latest), &curves, top.width, theme);
+    frame.render_widget(values, top);
+    if body.is_empty() {
+        return;
+    }
+    let points: Vec<Point> = history.between(range.0, range.1).collect();
+    let Some(plane) = Plane::new(&points, range, &curves, chart.log) else {
+        let words = if chart.log {
+            "nothing above zero to draw"
+        } else {
+            "nothing finite to draw"
+        };
+        say(frame.buffer_mut(), body, words, theme);
+        return;
+    };
+    let plot = draw_axes(frame.buffer_mut(), body, &plane, theme);
+    draw_curves(frame, plot, &points, &plane, &curves, theme);
+    draw_marks(
+        frame.buffer_mut(),
+        plot,
+        &plane,
+        history,
+        cursor.map(|point| point.iteration),
+        theme,
+    );
+}
+
+/// Writes words into the middle of an area.
+fn say(buffer: &mut Buffer, area: Rect, words: &str, theme: &Theme) {
+    let left = area.width.saturating_sub(cells(words)) / 2;
+    buffer.set_stringn(
+        area.x + left,
+        area.y + area.height / 2,
+        words,
+        area.width.into(),
+        theme.dim,
+    );
+}
+
+/// The width of a text of ASCII characters.
+fn cells(text: &str) -> u16 {
+    u16::try_from(text.len()).unwrap_or(u16::MAX)
+}
+
+/// One of the losses.
+struct Curve {
+    name: &'static str,
+    /// Stands for it where there is little room or no colour.
+    letter: &'static str,
+    marker: Marker,
+    style: Style,
+    value: fn(&Point) -> f64,
+}
+
+/// The losses shown, in the order in which they are told and drawn. The total
+/// is drawn first: where one loss is nearly all of it, that one stays seen.
+fn curves(chart: &ChartState, theme: &Theme) -> Vec<Curve> {
+    let curve = |name, letter: &'static str, style: Style, value| Curve {
+        name,
+        letter,
+        marker: match (style.fg, theme.content.fg, letter.chars().next()) {
+            // Without colours only its letter tells one curve from another.
+            (None, None, Some(letter)) => Marker::Custom(letter),
+            _ if theme.ascii => Marker::Custom('.'),
+            _ => Marker::Braille,
+        },
+        style,
+        value,
+    };
+    let mut curves = vec![
+        curve("total", "t", theme.total, |point: &Point| point.total),
+        curve("content", "c", theme.content, |point| point.content),
+        curve("style", "s", theme.style, |point| point.style),
+    ];
+    if chart.smoothness {
+        let value = |point: &Point| point.smoothness;
+        curves.push(curve("smoothness", "m", theme.smoothness, value));
+    }
+    curves
+}
+
+/// The values at a point, with names if there is room for all of them, else
+/// with letters. What still does not fit is left out: half a number would be
+/// another number.
+fn header(
+    cursor: Option<Point>,
+    point: &Point,
+    curves: &[Curve],
+    width: u16,
+    theme: &Theme,
+) -> Line<'static> {
+    let entries = |short: bool| {
+        let place = cursor.map(|point| (format!("at {}", point.iteration), theme.text));
+        let values = curves.iter().map(move |curve| {
+            let name = if short { curve.letter } else { curve.name };
+            let value = number((curve.value)(point));
+            (format!("{name} {value}"), curve.style)
+        });
+        place.into_iter().chain(values)
+    };
+    let full: u16 = entries(false).map(|(words, _)| cells(&words) + 2).sum();
+    let mut line = Line::default();
+    let mut room = width;
+    for (words, style) in entries(full > width.saturating_add(2)) {
+        let gap = if line.spans.is_empty() { "" } else { "  " };
+        let Some(left) = room.checked_sub(cells(gap) + cells(&words)) else {
+            break;
+        };
+        room = left;
+        line.push_span(gap);
+        line.push_span(Span::styled(words, style));
+    }
+    line
+}
+
+/// Writes the values at the left and the iterations below, and gives the area
+/// that is left for the curves.
+fn draw_axes(buffer: &mut Buffer, area: Rect, plane: &Plane, theme: &Theme) -> Rect {
+    let mut plot = area;
+    if area.height >= 4 {
+        plot.height -= 1;
+    }
+    let values = plane.values((plot.height / 2).max(2));
+    let widest = values.iter().map(|(_, label)| cells(label)).max();
+    let gutter = widest.unwrap_or(0) + 1;
+    if area.width >= gutter + 12 {
+        plot.x += gutter;
+        plot.width -= gutter;
+        let (line, tick) = if theme.ascii {
+            ("|", "+")
+        } else {
+            ("│", "┤")
+        };
+        let axis = plot.x - 1;
+        for row in plot.top()..plot.bottom() {
+            buffer.set_string(axis, row, line, theme.dim);
+        }
+        for (value, label) in &values {
+            let Some(y) = plane.y(*value) else { continue };
+            let row = plot.y + cell(1.0 - y, plot.height);
+            // Two values in one row: the first stays.
+            if buffer[(axis, row)].symbol() == line {
+                buffer.set_string(axis, row, tick, theme.dim);
+                buffer.set_string(axis - cells(label), row, label, theme.dim);
+            }
+        }
+    }
+    if plot.height < area.height {
+        draw_iterations(buffer, plot, plane, theme);
+    }
+    plot
+}
+
+/// Writes iterations below the plot: the ends of the range, and round numbers
+/// between them where there is room.
+fn draw_iterations(buffer: &mut Buffer, plot: Rect, plane: &Plane, theme: &Theme) {
+    let (first, last) = plane.range;
+    let between = ticks(first.into(), last.into(), plot.width / 12)
+        .into_iter()
+        .map(|(value, _)| value.round() as u32);
+    let mut taken: Vec<(u16, u16)> = Vec::new();
+    for iteration in [first, last].into_iter().chain(between) {
+        let label = iteration.to_string();
+        let width = cells(&label);
+        let Some(rightmost) = plot.width.checked_sub(width) else {
+            continue;
+        };
+        let middle = cell(plane.x(iteration), plot.width);
+        let start = middle.saturating_sub(width / 2).min(rightmost);
+        let end = start + width;
+        if taken
+            .iter()
+            .all(|&(from, to)| end + 2 <= from || to + 2 <= start)
+        {
+            buffer.set_string(plot.x + start, plot.bottom(), label, theme.dim);
+            taken.push((start, end));
+        }
+    }
+}
+
+/// Draws the curves. The canvas knows colours only, no bold.
+fn draw_curves(
+    frame: &mut Frame,
+    plot: Rect,
+    points: &[Point],
+    plane: &Plane,
+    curves: &[Curve],
+    theme: &Theme,
+) {
+    let bins = usize::from(plot.width) * 2;
+    let lines: Vec<_> = curves
+        .iter()
+        .map(|curve| {
+            let points = points.iter().filter_map(|point| {
+                let y = plane.y((curve.value)(point))?;
+                Some((plane.x(point.iteration), y))
+            });
+            let colour = curve.style.fg.unwrap_or(Color::Reset);
+            (curve.marker, colour, binned(points, bins))
+        })
+        .collect();
+    let canvas = Canvas::default()
+        .x_bounds([0.0, 1.0])
+        .y_bounds([0.0, 1.0])
+        .background_color(theme.text.bg.unwrap_or(Color::Reset))
+        .marker(curves.first().map_or(Marker::Braille, |curve| curve.marker))
+        .paint(|context| {
+            for (marker, colour, points) in &lines {
+                // Braille dots of several curves share a cell, as long as they
+                // share a layer; a new marker begins a layer.
+                if *marker != Marker::Braille {
+                    context.marker(*marker);
+                }
+                context.draw(&canvas::Points::new(points, *colour));
+                for (from, to) in points.iter().zip(points.iter().skip(1)) {
+                    context.draw(&canvas::Line::new(from.0, from.1, to.0, to.1, *colour));
+                }
+            }
+        });
+    frame.render_widget(canvas, plot);
+}
+
+/// Draws upright lines where a mark or the cursor is, behind the curves.
+fn draw_marks(
+    buffer: &mut Buffer,
+    plot: Rect,
+    plane: &Plane,
+    history: &History,
+    cursor: Option<u32>,
+    theme: &Theme,
+) {
+    let (upright, scale, change) = if theme.ascii {
+        ("|", ":", "'")
+    } else {
+        ("│", "┆", "┊")
+    };
+    let marks = history.marks().map(|(iteration, mark)| match mark {
+        Mark::Scale => (iteration, scale, theme.mark),
+        Mark::Change => (iteration, change, theme.mark),
+    });
+    let cursor = cursor.map(|iteration| (iteration, upright, theme.text));
+    // Only blank cells are written to, so what comes first is on top.
+    for (iteration, symbol, style) in cursor.into_iter().chain(marks) {
+        if !(plane.range.0..=plane.range.1).contains(&iteration) {
+            continue;
+        }
+        let column = plot.x + cell(plane.x(iteration), plot.width);
+        for row in plot.top()..plot.bottom() {
+            if buffer[(column, row)].symbol() == " " {
+                buffer.set_string(column, row, symbol, style);
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! State to screen. One file per pane.
+
+mod layers;
+pub mod losses;
+mod overlay;
+mod status;
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
+
+use super::app::{App, Pane};
+use super::theme::Theme;
+use crate::preview::pane::{Pane as PicturePane, Shown};
+
+/// The smallest window the panes fit in.
+const LEAST: (u16, u16) = (60, 16);
+
+/// Where the panes stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    pub status: Rect,
+    pub picture: Rect,
+    pub losses: Rect,
+    pub layers: Rect,
+    pub footer: Rect,
+}
+
+/// The places of the panes in a window; none if it is too small for them.
+pub fn places(app: &App, window: Rect) -> Option<Places> {
+    if window.width < LEAST.0 || window.height < LEAST.1 {
+        return None;
+    }
+    let rows = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Min(0),
+        Constraint::Length(1),
+    ]);
+    let [status, middle, footer] = rows.areas(window);
+    if app.picture_alone {
+        return Some(Places {
+            status,
+            picture: middle,
+            footer,
+            ..Places::default()
+        });
+    }
+    // Weights need a certain width and no more; the picture takes the rest.
+    let side = match window.width {
+        0..80 => 32,
+        80..110 => 40,
+        _ => 52,
+    };
+    let [picture, right] =
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(side)]).areas(middle);
+    if window.height < 22 {
+        // No room for both: the one that keys go to, the weights if neither.
+        return Some(match app.focus {
+            Pane::Losses => Places {
+                status,
+                picture,
+                losses: right,
+                footer,
+                ..Places::default()
+            },
+            _ => Places {
+                status,
+                picture,
+                layers: right,
+                footer,
+                ..Places::default()
+            },
+        });
+    }
+    let wanted = u16::try_from(app.rows().len())
+        .unwrap_or(u16::MAX)
+        .saturating_add(3);
+    let layers = wanted.min(right.height.saturating_sub(8));
+    let [losses, layers] =
+        Layout::vertical([Constraint::Min(0), Constraint::Length(layers)]).areas(right);
+    Some(Places {
+        status,
+        picture,
+        losses,
+        layers,
+        footer,
+    })
+}
+
+/// Draws the whole dashboard.
+pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &Theme) {
+    let window = frame.area();
+    let Some(places) = places(app, window) else {
+        let words = format!(
+            "This window has {}×{} cells and the dashboard needs {}×{}. The painting goes on.",
+            window.width, window.height, LEAST.0, LEAST.1
+        );
+        let words = Paragraph::new(words)
+            .wrap(Wrap { trim: true })
+            .alignment(Alignment::Center);
+        frame.render_widget(words, window);
+        return;
+    };
+    status::draw(frame, places.status, app, theme);
+    let border = if app.focus == Pane::Picture {
+        theme.focus
+    } else {
+        theme.border
+    };
+    let title = match picture.shown() {
+        Shown::Painting => " painting ",
+        Shown::Content => " content ",
+        Shown::Style => " style ",
+        Shown::Split => " content | painting ",
+    };
+    picture.draw(frame, places.picture, &Theme { border, ..*theme }, title);
+    if !places.losses.is_empty() {
+        let focused = app.focus == Pane::Losses;
+        losses::draw(
+            frame,
+            places.losses,
+            &app.history,
+            &app.chart,
+            theme,
+            focused,
+        );
+    }
+    if !places.layers.is_empty() {
+        layers::draw(frame, places.layers, app, theme);
+    }
+    status::draw_footer(frame, places.footer, app, theme);
+    overlay::draw(frame, window, app, theme);
+}
+
+/// A pane's frame.
+fn framed<'a>(title: &'a str, focused: bool, theme: &Theme) -> Block<'a> {
+    let kind = if focused { theme.focus } else { theme.border };
+    let block = Block::bordered()
+        .border_style(kind)
+        .title(title)
+        .title_style(theme.title);
+    if theme.ascii {
+        block.border_set(ASCII)
+    } else {
+        block.border_type(BorderType::Rounded)
+    }
+}
+
+/// A frame in ASCII.
+const ASCII: ratatui::symbols::border::Set = ratatui::symbols::border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+/// The style of a part of the total.
+fn part_style(part: super::app::Part, theme: &Theme) -> Style {
+    use super::app::Part;
+    match part {
+        Part::Content => theme.content,
+        Part::Style => theme.style,
+        Part::Smoothness => theme.smoothness,
+    }
+}

@@ -1,0 +1,235 @@
+//! The real dashboard in a real terminal: tmux holds it, keys are sent, the
+//! screen is read back.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use impasto::picture;
+
+const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
+const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/night.jpg");
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A terminal with a shell in it, of its own tmux server.
+struct Shell {
+    socket: String,
+    folder: tempfile::TempDir,
+}
+
+impl Shell {
+    fn open(name: &str, width: u16, height: u16) -> Self {
+        let shell = Self {
+            socket: format!("impasto-{name}-{}", std::process::id()),
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        let (width, height) = (width.to_string(), height.to_string());
+        let folder = shell
+            .folder
+            .path()
+            .to_str()
+            .expect("a name in UTF-8")
+            .to_owned();
+        let state = format!("XDG_STATE_HOME={folder}");
+        let config = format!("XDG_CONFIG_HOME={folder}");
+        shell.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-s",
+            "s",
+            "-x",
+            &width,
+            "-y",
+            &height,
+            "-c",
+            &folder,
+            "-e",
+            &state,
+            "-e",
+            &config,
+            "-e",
+            "OMP_NUM_THREADS=1",
+            "-e",
+            "COLORTERM=truecolor",
+            "bash --norc",
+        ]);
+        shell.wait_until("prompt", |screen| !screen.trim().is_empty());
+        shell.keys(&["-l", "PS1='ready> '; clear"]);
+        shell.keys(&["Enter"]);
+        shell.wait_until("ready", |screen| screen.trim() == "ready>");
+        shell
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .args(["-L", &self.socket])
+            .args(arguments)
+            .env_remove("TMUX")
+            .output()
+            .expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        let mut arguments = vec!["send-keys", "-t", "s"];
+        arguments.extend(keys);
+        self.tmux(&arguments);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-t", "s", "-p"])
+    }
+
+    /// Waits until the screen is as wanted, and returns it.
+    #[track_caller]
+    fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if wanted(&screen) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "no {what} in:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) -> String {
+        self.wait_until(text, |screen| screen.contains(text))
+    }
+
+    /// Starts the dashboard on a long run of a small picture.
+    fn start(&self) {
+        let command = format!(
+            "{} run {CONTENT} {STYLE} -o out.png --device cpu --dashboard --set 'schedule=[{{size: \
+             64, iterations: 1000000}}]'",
+            env!("CARGO_BIN_EXE_impasto")
+        );
+        self.keys(&["-l", &command]);
+        self.keys(&["Enter"]);
+        self.wait_for(" of 1000000");
+    }
+
+    /// Runs a command in the shell and waits for what it prints.
+    #[track_caller]
+    fn assert_shell_answers(&self) {
+        self.keys(&["-l", "echo an'swer'"]);
+        self.keys(&["Enter"]);
+        self.wait_until("answer", |screen| {
+            screen.lines().any(|line| line.trim() == "answer")
+        });
+        let modes = self.tmux(&[
+            "display-message",
+            "-p",
+            "-t",
+            "s",
+            "#{alternate_on}#{cursor_flag}#{mouse_any_flag}#{insert_flag}",
+        ]);
+        assert_eq!(modes.trim(), "0100", "the terminal is as it was");
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+fn saved(folder: &Path) -> bool {
+    picture::load(&folder.join("out.png")).is_ok()
+}
+
+#[test]
+fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
+    let shell = Shell::open("whole", 120, 36);
+    shell.start();
+    let screen = shell.wait_for("painting");
+    for words in [
+        "china.jpg",
+        "night.jpg",
+        "losses",
+        "weights",
+        "relu4_2",
+        "on cpu",
+    ] {
+        assert!(screen.contains(words), "no {words} in:\n{screen}");
+    }
+
+    // A weight of the style set to nothing: its share goes with it.
+    shell.keys(&["Down", "Down", "0", "Enter"]);
+    shell.wait_until("style without a share", |screen| {
+        screen
+            .lines()
+            .any(|line| line.contains("│style") && line.contains(" 0%"))
+    });
+    shell.wait_for("(edited)");
+
+    shell.keys(&["p"]);
+    shell.wait_for("type to find one");
+    shell.keys(&["b", "o", "l", "d"]);
+    shell.wait_for("Thick strokes");
+    shell.keys(&["Enter"]);
+    shell.wait_until("bold applied", |screen| {
+        screen.contains("  bold  on cpu") && screen.contains("60000")
+    });
+
+    shell.keys(&["Space"]);
+    shell.wait_for("paused");
+    shell.keys(&["Space"]);
+    shell.wait_until("painting again", |screen| !screen.contains("paused"));
+
+    shell.tmux(&["resize-window", "-t", "s", "-x", "30", "-y", "8"]);
+    shell.wait_for("needs 60×16");
+    shell.tmux(&["resize-window", "-t", "s", "-x", "80", "-y", "24"]);
+    shell.wait_for("weights");
+
+    shell.keys(&["C-z"]);
+    shell.wait_for("Stopped");
+    shell.assert_shell_answers();
+    shell.keys(&["-l", "fg"]);
+    shell.keys(&["Enter"]);
+    shell.wait_for("weights");
+
+    shell.keys(&["?"]);
+    shell.wait_for("stop and save; twice leaves at once");
+    shell.keys(&["Escape"]);
+    // Escape and a key right behind it would be one key with Alt.
+    shell.wait_until("closed help", |screen| {
+        !screen.contains("twice leaves at once")
+    });
+    shell.keys(&["q"]);
+    shell.wait_for("Stop and save the picture");
+    shell.keys(&["Enter"]);
+    shell.wait_for("saved out.png");
+    shell.assert_shell_answers();
+    assert!(saved(shell.folder.path()));
+}
+
+#[test]
+fn control_c_saves() {
+    let shell = Shell::open("interrupt", 80, 24);
+    shell.start();
+    shell.keys(&["C-c"]);
+    shell.wait_for("saved out.png");
+    shell.keys(&["-l", "echo code $?"]);
+    shell.keys(&["Enter"]);
+    shell.wait_for("code 130");
+    assert!(saved(shell.folder.path()));
+}
+
+#[test]
+fn it_saves_when_the_terminal_goes_away() {
+    let shell = Shell::open("hangup", 80, 24);
+    shell.start();
+    shell.tmux(&["kill-server"]);
+    let deadline = Instant::now() + PATIENCE;
+    while !saved(shell.folder.path()) {
+        assert!(Instant::now() < deadline, "nothing was saved");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
