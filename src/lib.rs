@@ -13,7 +13,8 @@
 //! - [`protocol`] is what the engine and its front ends say to each other:
 //!   commands one way, events the other.
 //! - [`headless`] is the front end without a screen: a progress bar and JSON
-//!   lines. [`preview`] shows pictures in a terminal.
+//!   lines. [`tui`] is the dashboard. [`preview`] shows pictures in a terminal,
+//!   and [`pace`] tells how fast a run goes.
 
 pub mod cli;
 pub mod commands;

@@ -108,6 +108,14 @@ fn wait_for_steps(child: &mut Child, count: usize) {
     assert_eq!(steps.take(count).count(), count, "the run ended early");
 }
 
+/// Sends a signal to the run. (The shell's own `kill`: the program of that name
+/// is not on every machine.)
+fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -s {signal} {}", child.id());
+    let status = Command::new("bash").args(["-c", &kill]).status();
+    assert!(status.expect("bash runs").success());
+}
+
 #[test]
 fn it_falls_as_far_as_the_oracle() {
     let folder = folder();
@@ -302,10 +310,7 @@ fn signals_stop_and_save() {
             .spawn()
             .expect("the binary starts");
         wait_for_steps(&mut child, 3);
-        let kill = Command::new("kill")
-            .args(["-s", signal, &child.id().to_string()])
-            .status();
-        assert!(kill.expect("kill runs").success());
+        send(signal, &child);
         assert_eq!(
             child.wait().expect("an end").code(),
             Some(code),
@@ -374,10 +379,7 @@ fn a_picture_that_cannot_be_saved_in_its_place_is_saved_elsewhere() {
     .expect("the binary starts");
     wait_for_steps(&mut child, 2);
     fs::remove_dir_all(&place).expect("the folder goes");
-    let kill = Command::new("kill")
-        .args(["-s", "INT", &child.id().to_string()])
-        .status();
-    assert!(kill.expect("kill runs").success());
+    send("INT", &child);
     let output = child.wait_with_output().expect("an end");
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{words}");
