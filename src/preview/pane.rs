@@ -10,7 +10,6 @@ use image::RgbImage;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Margin, Rect};
-use ratatui::symbols::border;
 use ratatui::widgets::{Block, Paragraph, Widget};
 use ratatui_image::Image;
 
@@ -24,17 +23,6 @@ use crate::tui::theme::Theme;
 
 /// The longest side, in pixels, of a picture kept or asked for.
 const LONGEST_SIDE: u32 = 1024;
-const ASCII_BORDER: border::Set<'_> = border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
-    vertical_left: "|",
-    vertical_right: "|",
-    horizontal_top: "-",
-    horizontal_bottom: "-",
-};
-
 /// What the pane shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shown {
@@ -263,11 +251,7 @@ impl Pane {
     /// Draws the pane with its frame.
     pub fn draw(&mut self, frame: &mut Frame, area: Rect, theme: &Theme, title: &str) {
         let block = Block::bordered()
-            .border_set(if theme.ascii {
-                ASCII_BORDER
-            } else {
-                border::ROUNDED
-            })
+            .border_set(theme.frame())
             .border_style(theme.border)
             .title(title)
             .title_style(theme.title);

@@ -2,6 +2,7 @@
 //! has.
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::border;
 
 use crate::preview::terminal::Colours;
 
@@ -69,4 +70,24 @@ impl Theme {
             ascii,
         }
     }
+
+    /// The lines around a pane.
+    pub fn frame(&self) -> border::Set<'static> {
+        if self.ascii {
+            ASCII_FRAME
+        } else {
+            border::ROUNDED
+        }
+    }
 }
+
+const ASCII_FRAME: border::Set = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};

@@ -8,7 +8,7 @@ mod status;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::Style;
-use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
+use ratatui::widgets::{Block, Paragraph, Wrap};
 
 use super::app::{App, Pane};
 use super::theme::Theme;
@@ -136,28 +136,12 @@ pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &The
 /// A pane's frame.
 fn framed<'a>(title: &'a str, focused: bool, theme: &Theme) -> Block<'a> {
     let kind = if focused { theme.focus } else { theme.border };
-    let block = Block::bordered()
+    Block::bordered()
+        .border_set(theme.frame())
         .border_style(kind)
         .title(title)
-        .title_style(theme.title);
-    if theme.ascii {
-        block.border_set(ASCII)
-    } else {
-        block.border_type(BorderType::Rounded)
-    }
+        .title_style(theme.title)
 }
-
-/// A frame in ASCII.
-const ASCII: ratatui::symbols::border::Set = ratatui::symbols::border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
-    vertical_left: "|",
-    vertical_right: "|",
-    horizontal_top: "-",
-    horizontal_bottom: "-",
-};
 
 /// The style of a part of the total.
 fn part_style(part: super::app::Part, theme: &Theme) -> Style {
