@@ -98,7 +98,7 @@ fn cpu() -> String {
         });
     format!(
         "{model}, {} threads in use; {}",
-        tch::get_num_threads(),
+        device::cpu_threads(),
         cpu_features()
     )
 }
@@ -156,14 +156,15 @@ fn cuda(report: &mut Report) {
     let devices = gpus();
     match device::enable_cuda() {
         Ok(()) => {
-            let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
             let names = if devices.is_empty() {
-                (0..count).map(|index| format!("cuda:{index}")).collect()
+                (0..device::cuda_devices())
+                    .map(|index| format!("cuda:{index}"))
+                    .collect()
             } else {
                 devices
             };
             report.row("cuda", &names.join("\n"));
-            if !tch::Cuda::cudnn_is_available() {
+            if !device::has_cudnn() {
                 report
                     .advise("cuDNN is missing: convolutions will be slow; run `make setup`".into());
             }

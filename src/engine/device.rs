@@ -71,8 +71,8 @@ pub fn resolve(choice: DeviceChoice) -> Result<Device> {
                      paints without a GPU"
                 )));
             }
-            let count = tch::Cuda::device_count();
-            if index as i64 >= count {
+            let count = cuda_devices();
+            if index >= count {
                 return Err(EngineError::Device(format!(
                     "{choice} cannot be used: this machine has {count} CUDA device(s), counted \
                      from 0"
@@ -85,6 +85,21 @@ pub fn resolve(choice: DeviceChoice) -> Result<Device> {
     // once per scale and keep the fastest.
     tch::Cuda::cudnn_set_benchmark(true);
     Ok(device)
+}
+
+/// How many CUDA devices libtorch sees; 0 before [`enable_cuda`].
+pub fn cuda_devices() -> usize {
+    usize::try_from(tch::Cuda::device_count()).unwrap_or(0)
+}
+
+/// Whether libtorch has cuDNN, without which convolutions on CUDA are slow.
+pub fn has_cudnn() -> bool {
+    tch::Cuda::cudnn_is_available()
+}
+
+/// How many threads libtorch computes with on the CPU.
+pub fn cpu_threads() -> i32 {
+    tch::get_num_threads()
 }
 
 /// The name of a device as flags and events spell it: `cpu` or `cuda:N`.
