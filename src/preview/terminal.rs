@@ -20,6 +20,12 @@ use rustix::termios::{QueueSelector, tcflush, tcgetpgrp};
 /// How long a terminal may take to answer. A line around the world and back
 /// takes a third of a second.
 const PATIENCE: Duration = Duration::from_millis(600);
+/// Whether a picture could be shown that is sent along (31), whether one that
+/// lies in a file (32, a file that is not there), then the device attributes.
+/// The printer asks the first two again and waits for its answers without a
+/// limit, so a terminal counts as kitty's only if it answers both.
+const QUESTION: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\
+    \x1b_Gi=32,s=1,v=1,a=q,t=t;L3RtcC8udHR5LWdyYXBoaWNzLXByb3RvY29sLm5vbmU=\x1b\\\x1b[c";
 /// No answer is longer than this; more is not an answer.
 const LONGEST_REPLY: usize = 1024;
 
@@ -161,8 +167,8 @@ fn multiplexer(term: &str, tmux: &str, screen: &str) -> bool {
     !tmux.is_empty() || !screen.is_empty() || term.starts_with("tmux") || term.starts_with("screen")
 }
 
-/// Asks whether a kitty picture could be shown, then for the device
-/// attributes, which tell of sixel and which every terminal answers.
+/// Asks [`QUESTION`]. Its last part tells of sixel, and every terminal answers
+/// it.
 fn ask() -> io::Result<Vec<u8>> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     // A background job that touches the terminal would be stopped.
@@ -180,7 +186,7 @@ fn ask() -> io::Result<Vec<u8>> {
 }
 
 fn converse(terminal: &mut File) -> io::Result<Vec<u8>> {
-    terminal.write_all(b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c")?;
+    terminal.write_all(QUESTION)?;
     let deadline = Instant::now() + PATIENCE;
     let mut reply = Vec::new();
     while !is_complete(&reply) {
@@ -218,8 +224,8 @@ fn is_complete(reply: &[u8]) -> bool {
 }
 
 fn graphics_in(reply: &[u8]) -> Graphics {
-    let kitty = b"\x1b_Gi=31;OK";
-    if reply.windows(kitty.len()).any(|bytes| bytes == kitty) {
+    let says = |words: &[u8]| reply.windows(words.len()).any(|bytes| bytes == words);
+    if says(b"\x1b_Gi=31;OK") && says(b"\x1b_Gi=32;") {
         return Graphics::Kitty;
     }
     let sixel = attributes(reply).is_some_and(|attributes| {
@@ -241,8 +247,13 @@ mod tests {
     #[test]
     fn replies_are_understood() {
         assert_eq!(
-            graphics_in(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c"),
+            graphics_in(b"\x1b_Gi=31;OK\x1b\\\x1b_Gi=32;EBADF:no such file\x1b\\\x1b[?62;c"),
             Graphics::Kitty
+        );
+        // One that leaves the second question open would hang the printer.
+        assert_eq!(
+            graphics_in(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c"),
+            Graphics::HalfBlocks
         );
         assert_eq!(graphics_in(b"\x1b[?62;4;22c"), Graphics::Sixel);
         assert_eq!(graphics_in(b"\x1b[?64;14;44c"), Graphics::HalfBlocks);
