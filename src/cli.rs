@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::job::DeviceChoice;
+use crate::preview::pane::Mode;
+use crate::tui::theme::Palette;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -22,6 +24,7 @@ Exit codes:
   130  stopped by Ctrl-C; the picture so far is saved first
 
 Examples:
+  impasto
   impasto demo
   impasto run photo.jpg painting.jpg
   impasto run photo.jpg painting.jpg -o result.png --preset bold --size 768
@@ -30,11 +33,59 @@ Examples:
 
 /// Paint one picture in the manner of another: neural style transfer from a
 /// terminal.
+///
+/// Without a command it opens a start screen, to choose two pictures and a
+/// preset.
 #[derive(Debug, Parser)]
 #[command(name = "impasto", version, about, max_term_width = 100, styles = STYLES, after_help = AFTER)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub start: StartArgs,
+}
+
+/// What the start screen takes.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// How the dashboard looks.
+#[derive(Debug, Args)]
+pub struct ScreenArgs {
+    /// Show a progress line rather than the dashboard
+    #[arg(long)]
+    pub headless: bool,
+
+    /// Draw the dashboard with ASCII characters alone
+    #[arg(long, help_heading = "Dashboard")]
+    pub ascii: bool,
+
+    /// The dashboard's colours
+    #[arg(
+        long,
+        value_name = "THEME",
+        default_value_t,
+        env = "IMPASTO_THEME",
+        help_heading = "Dashboard"
+    )]
+    pub theme: Palette,
+
+    /// Leave the mouse to the terminal, to select text with
+    #[arg(long, help_heading = "Dashboard")]
+    pub no_mouse: bool,
+
+    /// How pictures are drawn: auto, pixels where the terminal has them, or
+    /// cells, which take few bytes
+    #[arg(long, value_name = "WAY", default_value_t, help_heading = "Dashboard")]
+    pub graphics: Mode,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,21 +154,11 @@ pub struct RunArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// Show a progress line rather than a dashboard
-    #[arg(long)]
-    pub headless: bool,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
 
-    /// Open the dashboard, which is still young: losses, weights to edit while
-    /// it paints, presets, the picture
-    #[arg(long, conflicts_with_all = ["headless", "events"])]
-    pub dashboard: bool,
-
-    /// Draw the dashboard with ASCII characters alone
-    #[arg(long, requires = "dashboard")]
-    pub ascii: bool,
-
-    /// Append one JSON object a line to FILE, or print them with -: started,
-    /// step, finished, failed and a few more
+    /// Append one JSON object a line to FILE, or print them with - in place of
+    /// the dashboard: started, step, finished, failed and a few more
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 }
@@ -155,6 +196,9 @@ pub struct DemoArgs {
 
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    #[command(flatten)]
+    pub screen: ScreenArgs,
 }
 
 /// Show a picture in the terminal

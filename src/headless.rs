@@ -21,6 +21,7 @@ use crate::job::{Job, Size};
 use crate::pace::{Pace, clock, per_second};
 use crate::picture::{self, display_path};
 use crate::preview;
+use crate::preview::terminal::Graphics;
 use crate::protocol::{Command, Event, Step};
 
 /// How soon a signal is noticed.
@@ -68,7 +69,7 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
         match event {
             Event::Finished { output, .. } => {
                 if let (true, Some(output)) = (stdout_is_free, output) {
-                    show_picture(&output);
+                    show_picture(&output, None);
                 }
                 break match caught_signal(&signal) {
                     Some(number) => Err(Failure::Stopped(number)),
@@ -88,6 +89,8 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
             _ => {}
         }
     };
+    // Without commands to wait for, the painter's thread ends.
+    drop(link);
     let _ = thread.join();
     outcome
 }
@@ -97,15 +100,21 @@ pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Prints the finished picture where stdout is a terminal that can show it.
-pub fn show_picture(output: &Path) {
+/// Prints the finished picture where stdout is a terminal that can show it, in
+/// the way given or, without one, as the terminal answers.
+pub fn show_picture(output: &Path, graphics: Option<Graphics>) {
     if !io::stdout().is_terminal() {
         return;
     }
     // A picture that cannot be shown is still saved: no reason to fail.
-    if let Ok(source) = picture::load(output)
-        && let Err(why) = preview::print(&source.picture)
-    {
+    let Ok(source) = picture::load(output) else {
+        return;
+    };
+    let shown = match graphics {
+        Some(graphics) => preview::print_with(&source.picture, graphics),
+        None => preview::print(&source.picture),
+    };
+    if let Err(why) = shown {
         say(&why.to_string());
     }
 }
@@ -133,6 +142,12 @@ fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
     Ok(caught)
 }
 
+/// Whether this process was started to outlive its terminal, as by nohup.
+pub fn hangups_are_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_ignored(&status, SIGHUP)
+}
+
 /// Whether `/proc/self/status` says that the signal is ignored.
 fn is_ignored(status: &str, number: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -149,13 +164,18 @@ fn caught_signal(signal: &AtomicUsize) -> Option<u8> {
 }
 
 /// Where events are written as JSON, one object a line.
-enum EventSink {
+#[derive(Debug)]
+pub enum EventSink {
     Stdout,
     File(std::fs::File),
 }
 
 impl EventSink {
-    fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens the file to append to; `-` is stdout.
+    ///
+    /// # Errors
+    /// When the file cannot be written to.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             return Ok(Self::Stdout);
         }
@@ -177,7 +197,11 @@ impl EventSink {
         matches!(self, Self::Stdout)
     }
 
-    fn write(&mut self, event: &Event) -> io::Result<()> {
+    /// Writes one event as one line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, event: &Event) -> io::Result<()> {
         // What goes on before and between iterations is news for people only:
         // a program's first line is `started`.
         if matches!(event, Event::Preparing { .. }) {
@@ -245,7 +269,7 @@ impl Display {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Preparing { what } => {
+            Event::Preparing { what, .. } => {
                 self.bar.set_message(what.clone());
                 if self.plain {
                     say(what);
@@ -275,7 +299,11 @@ impl Display {
                 });
             }
             Event::Failed { .. } => self.bar.finish_and_clear(),
-            Event::Paused { .. } | Event::Resumed { .. } | Event::Changed { .. } => {}
+            Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::Changed { .. }
+            | Event::Memory(_)
+            | Event::Restarting { .. } => {}
         }
     }
 

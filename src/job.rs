@@ -1,13 +1,15 @@
 //! A job: one run, complete and checked, with nothing left to decide.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::picture::{Picture, Source, fit_long_side};
-use crate::preset::{Layer, Preset, Scale};
+use crate::picture::{
+    self, Picture, PictureError, Source, check_destination, display_path, fit_long_side,
+};
+use crate::preset::{Layer, Preset, PresetError, Scale, Start};
 
 /// Which processor a run was asked to use. See `engine::device` for what it
 /// becomes on this machine.
@@ -59,6 +61,155 @@ pub struct Job {
     pub device: DeviceChoice,
     /// Where the finished picture goes.
     pub output: PathBuf,
+}
+
+/// A run as it was asked for: its pictures are still files.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub preset: Preset,
+    pub content: PictureFile,
+    pub style: PictureFile,
+    pub device: DeviceChoice,
+    pub output: PathBuf,
+    /// Where the preset was found, to watch it: its name or its file.
+    pub preset_name: Option<String>,
+    /// What the command line says over the preset, whatever that is.
+    pub overrides: Overrides,
+}
+
+/// What a command line may say over a preset.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// `key=value`, in order, for the preset named there.
+    pub settings: Vec<String>,
+    /// The long side of the last scale in pixels.
+    pub size: Option<u32>,
+    /// Iterations of every scale.
+    pub iterations: Option<u32>,
+    pub seed: Option<u64>,
+}
+
+impl Overrides {
+    /// The preset that the command line means when it names this one.
+    ///
+    /// # Errors
+    /// When a setting fits no key or no value.
+    pub fn apply(&self, preset: Preset) -> Result<Preset, PresetError> {
+        let mut settings = self.settings.iter();
+        let set = |preset: Preset, setting: &String| preset.set(setting);
+        Ok(self.apply_to_run(settings.try_fold(preset, set)?))
+    }
+
+    /// Another preset with what holds for the whole run: sizes, iterations and
+    /// the seed.
+    #[must_use]
+    pub fn apply_to_run(&self, mut preset: Preset) -> Preset {
+        if let Some(size) = self.size {
+            resize_schedule(&mut preset.schedule, size);
+        }
+        if let Some(iterations) = self.iterations {
+            for scale in &mut preset.schedule {
+                scale.iterations = iterations;
+            }
+        }
+        if let Some(seed) = self.seed {
+            preset.seed = seed;
+        }
+        preset
+    }
+}
+
+/// Where a picture comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PictureFile {
+    At(PathBuf),
+    /// Part of the program: the name it goes by, and its bytes.
+    Bundled(&'static str, &'static [u8]),
+}
+
+impl PictureFile {
+    /// The path, or the name that stands for one.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::At(path) => path,
+            Self::Bundled(name, _) => Path::new(name),
+        }
+    }
+
+    /// Looks whether there is a picture, without decoding it.
+    ///
+    /// # Errors
+    /// As [`picture::check`].
+    pub fn check(&self) -> Result<(), PictureError> {
+        match self {
+            Self::At(path) => picture::check(path),
+            Self::Bundled(..) => Ok(()),
+        }
+    }
+
+    /// Reads and decodes the picture.
+    ///
+    /// # Errors
+    /// As [`picture::load`].
+    pub fn load(&self) -> Result<Source, PictureError> {
+        match self {
+            Self::At(path) => picture::load(path),
+            Self::Bundled(name, bytes) => picture::load_bytes(bytes, Path::new(name)),
+        }
+    }
+}
+
+/// Why a plan cannot become a job.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+}
+
+impl Plan {
+    /// What can be known without decoding a picture: whether the files are
+    /// there, and whether the result can be saved.
+    ///
+    /// # Errors
+    /// When one of them is not there, is no picture, or cannot be written.
+    pub fn check(&self) -> Result<(), PictureError> {
+        check_destination(&self.output)?;
+        self.content.check()?;
+        self.style.check()?;
+        match &self.preset.start {
+            Start::File(path) => picture::check(path),
+            Start::Content | Start::Noise | Start::Style => Ok(()),
+        }
+    }
+
+    /// Reads the pictures. `tell` hears what begins.
+    ///
+    /// # Errors
+    /// When a picture cannot be read, or is too small for the preset.
+    pub fn load(self, tell: &mut dyn FnMut(String)) -> Result<Job, PlanError> {
+        let mut load = |file: &PictureFile| {
+            tell(format!("reading {}", display_path(file.path())));
+            file.load()
+        };
+        let content = load(&self.content)?;
+        let style = load(&self.style)?;
+        let start = match &self.preset.start {
+            Start::File(path) => Some(load(&PictureFile::At(path.clone()))?),
+            Start::Content | Start::Noise | Start::Style => None,
+        };
+        let job = Job {
+            preset: self.preset,
+            content,
+            style,
+            start,
+            device: self.device,
+            output: self.output,
+        };
+        job.check()?;
+        Ok(job)
+    }
 }
 
 /// One picture that went into a run, told by what is in it rather than by
@@ -228,6 +379,18 @@ pub fn resize_schedule(schedule: &mut Vec<Scale>, size: u32) {
     });
 }
 
+/// Leaves out the scales that are smaller than a picture which is there
+/// already; the last one stays in any case.
+pub fn go_on_from(schedule: &mut Vec<Scale>, long_side: u32) {
+    let last = schedule.len().saturating_sub(1);
+    let mut index = 0;
+    schedule.retain(|scale| {
+        let keep = scale.size >= long_side || index == last;
+        index += 1;
+        keep
+    });
+}
+
 /// The size of `picture` at `scale`.
 pub fn fitted(picture: &Picture, scale: Scale) -> (u32, u32) {
     fit_long_side(picture.width(), picture.height(), scale.size)
@@ -236,6 +399,27 @@ pub fn fitted(picture: &Picture, scale: Scale) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_goes_on_at_the_first_scale_that_is_no_smaller() {
+        let schedule = |sizes: &[u32]| -> Vec<Scale> {
+            let scale = |size: &u32| Scale {
+                size: *size,
+                iterations: 10,
+            };
+            sizes.iter().map(scale).collect()
+        };
+        for (long_side, left) in [
+            (100, &[128, 256, 512][..]),
+            (256, &[256, 512]),
+            (300, &[512]),
+            (2000, &[512]),
+        ] {
+            let mut sizes = schedule(&[128, 256, 512]);
+            go_on_from(&mut sizes, long_side);
+            assert_eq!(sizes, schedule(left), "from {long_side}");
+        }
+    }
 
     #[test]
     fn devices_parse_and_print() {

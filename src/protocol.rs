@@ -40,6 +40,25 @@ pub enum Command {
     Snapshot {
         output: PathBuf,
     },
+    /// End the run as [`Command::Stop`] does, and begin another with the same
+    /// pictures and this preset. Heard after the end of a run too. Answered by
+    /// [`Event::Restarting`], then as a new run is.
+    Restart {
+        preset: Box<Preset>,
+        from: RestartFrom,
+        /// Where the new run's picture goes.
+        output: PathBuf,
+    },
+}
+
+/// What a new run begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartFrom {
+    /// What the preset says.
+    Start,
+    /// The picture as it is, at the first scale that is no smaller.
+    Here,
 }
 
 /// What a run tells. As JSON, one object a line, `event` names the kind.
@@ -50,6 +69,10 @@ pub enum Event {
     /// computing a scale's targets.
     Preparing {
         what: String,
+        /// Which step this is, from 1, of how many until painting begins or
+        /// goes on.
+        step: u32,
+        of: u32,
     },
     /// All is ready; the first iteration follows.
     Started {
@@ -75,6 +98,14 @@ pub enum Event {
     Notice {
         iteration: u32,
         message: String,
+    },
+    /// The memory in use, now and then.
+    Memory(Memory),
+    /// The run is over, and another begins: its picture, if it had one, is
+    /// saved. Iterations count from 1 again.
+    Restarting {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<PathBuf>,
     },
     /// A snapshot was written.
     Saved {
@@ -120,6 +151,14 @@ pub struct Step {
     pub elapsed: f64,
     /// Each layer's loss before any weight.
     pub layers: LayerLosses,
+}
+
+/// Memory where the painting is done: the GPU's, or this process's part of the
+/// machine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub used_bytes: u64,
+    pub total_bytes: u64,
 }
 
 /// The losses of single layers, before any weight.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use impasto::picture;
 
 const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
+const IMPASTO: &str = env!("CARGO_BIN_EXE_impasto");
 const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/night.jpg");
 
 /// Longer than anything takes on a busy machine.
@@ -65,11 +66,12 @@ impl Shell {
             "OMP_NUM_THREADS=1",
             "-e",
             "COLORTERM=truecolor",
+            "-e",
+            "SHELL=/bin/bash",
             "bash --norc",
         ]);
         shell.wait_until("prompt", |screen| !screen.trim().is_empty());
-        shell.keys(&["-l", "PS1='ready> '; clear"]);
-        shell.keys(&["Enter"]);
+        shell.enter("PS1='ready> '; clear");
         shell.wait_until("ready", |screen| screen.trim() == "ready>");
         shell
     }
@@ -116,20 +118,34 @@ impl Shell {
     /// Starts the dashboard on a long run of a small picture.
     fn start(&self) {
         let command = format!(
-            "{} run {CONTENT} {STYLE} -o out.png --device cpu --dashboard --set 'schedule=[{{size: \
-             64, iterations: 1000000}}]'",
-            env!("CARGO_BIN_EXE_impasto")
+            "{IMPASTO} run {CONTENT} {STYLE} -o out.png --device cpu --set 'schedule=[{{size: 64, \
+             iterations: 1000000}}]'"
         );
-        self.keys(&["-l", &command]);
-        self.keys(&["Enter"]);
+        self.enter(&command);
         self.wait_for(" of 1000000");
+    }
+
+    /// Types a line.
+    fn enter(&self, line: &str) {
+        self.keys(&["-l", line]);
+        self.keys(&["Enter"]);
+    }
+
+    /// The total that the chart tells, once it tells one that is wanted.
+    #[track_caller]
+    fn wait_for_total(&self, wanted: impl Fn(f64) -> bool) -> f64 {
+        let total = |screen: &str| -> Option<f64> {
+            let rest = screen.split("total ").nth(1)?;
+            rest.split_whitespace().next()?.parse().ok()
+        };
+        let screen = self.wait_until("total", |screen| total(screen).is_some_and(&wanted));
+        total(&screen).expect("a total")
     }
 
     /// Runs a command in the shell and waits for what it prints.
     #[track_caller]
     fn assert_shell_answers(&self) {
-        self.keys(&["-l", "echo an'swer'"]);
-        self.keys(&["Enter"]);
+        self.enter("echo an'swer'");
         self.wait_until("answer", |screen| {
             screen.lines().any(|line| line.trim() == "answer")
         });
@@ -173,23 +189,38 @@ fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
         assert!(screen.contains(words), "no {words} in:\n{screen}");
     }
 
-    // A weight of the style set to nothing: its share goes with it.
-    shell.keys(&["Down", "Down", "0", "Enter"]);
+    // The style counts a million times as much: so does its loss.
+    let before = shell.wait_for_total(|_| true);
+    shell.keys(&["Down", "Down"]);
+    shell.keys(&["-l", "5e7"]);
+    shell.keys(&["Enter"]);
+    shell.wait_for_total(|total| total > 1e3 * before);
+    shell.wait_for("(edited)");
+    // Set to nothing, its share goes with it.
+    shell.keys(&["0", "Enter"]);
     shell.wait_until("style without a share", |screen| {
         screen
             .lines()
             .any(|line| line.contains("│style") && line.contains(" 0%"))
     });
-    shell.wait_for("(edited)");
 
     shell.keys(&["p"]);
     shell.wait_for("type to find one");
     shell.keys(&["b", "o", "l", "d"]);
     shell.wait_for("Thick strokes");
+    // What would change is told before it is taken.
+    shell.wait_for("in a new run: schedule");
     shell.keys(&["Enter"]);
+    shell.wait_for("from the start");
+    shell.keys(&["Escape"]);
     shell.wait_until("bold applied", |screen| {
         screen.contains("  bold  on cpu") && screen.contains("60000")
     });
+
+    shell.keys(&["v"]);
+    shell.wait_for("v back");
+    shell.keys(&["v"]);
+    shell.wait_for("losses");
 
     shell.keys(&["Space"]);
     shell.wait_for("paused");
@@ -204,16 +235,15 @@ fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
     shell.keys(&["C-z"]);
     shell.wait_for("Stopped");
     shell.assert_shell_answers();
-    shell.keys(&["-l", "fg"]);
-    shell.keys(&["Enter"]);
+    shell.enter("fg");
     shell.wait_for("weights");
 
     shell.keys(&["?"]);
-    shell.wait_for("stop and save; twice leaves at once");
+    shell.wait_for("one iteration, then pause");
     shell.keys(&["Escape"]);
     // Escape and a key right behind it would be one key with Alt.
     shell.wait_until("closed help", |screen| {
-        !screen.contains("twice leaves at once")
+        !screen.contains("one iteration, then pause")
     });
     shell.keys(&["q"]);
     shell.wait_for("Stop and save the picture");
@@ -232,8 +262,7 @@ fn control_c_saves() {
     shell.start();
     shell.keys(&["C-c"]);
     shell.wait_for("saved out.png");
-    shell.keys(&["-l", "echo code $?"]);
-    shell.keys(&["Enter"]);
+    shell.enter("echo code $?");
     shell.wait_for("code 130");
     assert!(saved(shell.folder.path()));
 }
@@ -250,5 +279,72 @@ fn it_saves_when_the_terminal_goes_away() {
     while !saved(shell.folder.path()) {
         assert!(Instant::now() < deadline, "nothing was saved");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_preset_file_is_taken_up_when_it_is_saved() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("watch", 120, 36);
+    let file = shell.folder.path().join("mine.yaml");
+    let write = |style: &str| {
+        let text =
+            format!("style:\n  weight: {style}\nschedule: [{{size: 64, iterations: 1000000}}]\n");
+        std::fs::write(&file, text).expect("to write");
+    };
+    write("50");
+    shell.enter(&format!(
+        "{IMPASTO} run {CONTENT} {STYLE} -o out.png --device cpu --preset mine.yaml"
+    ));
+    shell.wait_for(" of 1000000");
+    write("much");
+    shell.wait_for("mine.yaml:2:11");
+    shell.wait_for("^");
+    write("4321");
+    shell.wait_for("4321");
+    shell.keys(&["C-c"]);
+    shell.wait_for("saved out.png");
+    shell.assert_shell_answers();
+}
+
+#[test]
+fn a_restart_begins_anew_under_another_name() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("restart", 120, 36);
+    shell.start();
+    shell.keys(&["r"]);
+    shell.wait_for("from here");
+    shell.keys(&["s"]);
+    shell.wait_for("saved out.png");
+    shell.wait_for(" of 1000000");
+    shell.keys(&["C-c"]);
+    shell.wait_for("saved out-2.png");
+    assert!(saved(shell.folder.path()));
+}
+
+#[test]
+fn without_a_terminal_for_it_there_is_no_dashboard() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("plain", 100, 24);
+    let run = format!(
+        "{IMPASTO} run {CONTENT} {STYLE} --device cpu --set 'schedule=[{{size: 48, iterations: 2}}]'"
+    );
+    for (number, command) in [
+        format!("{run} -o 0.png --headless"),
+        format!("TERM=dumb {run} -o 1.png"),
+        format!("{run} -o 2.png | cat"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        shell.enter(&format!("{command}; echo code $?{number}"));
+        shell.wait_for(&format!("code 0{number}"));
+        assert!(shell.folder.path().join(format!("{number}.png")).exists());
     }
 }

@@ -169,7 +169,7 @@ fn losses_and_gradients_match() {
             Device::Cpu,
         )
         .expect("VGG");
-        let targets = Targets::new(&vgg, &preset, &content, &style).expect("targets");
+        let targets = Targets::new(&vgg, &preset, &content, &style, &mut |_| {}).expect("targets");
         let found = evaluate(&vgg, &preset, &targets, &image).expect("losses");
 
         assert!(found.finite, "{name}");

@@ -10,7 +10,7 @@ use impasto::engine::worker;
 use impasto::job::{DeviceChoice, Job};
 use impasto::picture::{self, Picture, Source};
 use impasto::preset::{Layer, Pooling, Preset, Scale, Start};
-use impasto::protocol::{Command, Event, Link};
+use impasto::protocol::{Command, Event, Link, RestartFrom};
 
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -291,4 +291,130 @@ fn a_device_that_is_not_there_fails_in_words() {
     });
     let message = wait_for_failure(&link);
     assert!(message.contains("cuda:63"), "{message}");
+}
+
+fn restart(preset: &Preset, from: RestartFrom, output: PathBuf) -> Command {
+    Command::Restart {
+        preset: Box::new(preset.clone()),
+        from,
+        output,
+    }
+}
+
+/// What the run that begins says of itself, after the picture of the one before.
+#[track_caller]
+fn wait_for_restart(link: &Link) -> (Option<PathBuf>, impasto::job::Recipe, Vec<u32>) {
+    let output = wait(link, |event| match event {
+        Event::Restarting { output } => Some(output.clone()),
+        _ => None,
+    });
+    let (recipe, widths) = wait(link, |event| match event {
+        Event::Started { job, sizes, .. } => {
+            let widths = sizes.iter().map(|size| size.width).collect();
+            Some((job.as_ref().clone(), widths))
+        }
+        _ => None,
+    });
+    (output, recipe, widths)
+}
+
+#[test]
+fn a_restart_saves_and_begins_anew_with_another_schedule() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let job = endless(&folder);
+    let first = job.output.clone();
+    let second = folder.path().join("second.png");
+    let mut preset = job.preset.clone();
+    let scale = |size| Scale {
+        size,
+        iterations: 1_000_000,
+    };
+    preset.schedule = vec![scale(24), scale(48)];
+    preset.start = Start::Style;
+    let link = begin(job);
+    wait_for_step(&link);
+    send(&link, restart(&preset, RestartFrom::Start, second.clone()));
+    let (saved, recipe, widths) = wait_for_restart(&link);
+    assert_eq!(saved, Some(first.clone()));
+    assert!(picture::load(&first).is_ok());
+    assert_eq!(recipe.preset, preset);
+    assert_eq!(widths, [24, 48]);
+    assert_eq!(wait_for_step(&link).iteration, 1);
+    stop(&link);
+    assert!(picture::load(&second).is_ok());
+}
+
+#[test]
+fn a_restart_from_here_goes_on_from_the_picture_that_was_saved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut job = endless(&folder);
+    job.preset.schedule = vec![Scale {
+        size: 32,
+        iterations: 3,
+    }];
+    let first = job.output.clone();
+    let second = folder.path().join("second.png");
+    let mut preset = job.preset.clone();
+    let scale = |size| Scale {
+        size,
+        iterations: 1,
+    };
+    preset.schedule = vec![scale(16), scale(32), scale(64)];
+    let link = begin(job);
+    // The end of a run is no end of restarts.
+    let end = |event: &Event| matches!(event, Event::Finished { .. }).then_some(());
+    wait(&link, end);
+    send(&link, restart(&preset, RestartFrom::Here, second.clone()));
+    let (saved, recipe, widths) = wait_for_restart(&link);
+    assert_eq!(saved, Some(first.clone()));
+    assert_eq!(widths, [32, 64], "16 pixels would lose what is there");
+    assert_eq!(recipe.preset.start, Start::File(first));
+    assert_eq!(recipe.start.expect("a start picture").width, 32);
+    wait(&link, end);
+    assert_eq!(
+        picture::load(&second).expect("a picture").picture.width(),
+        64
+    );
+}
+
+#[test]
+fn a_restart_that_cannot_be_leaves_the_run_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let job = endless(&folder);
+    let preset = job.preset.clone();
+    let link = begin(job);
+    wait_for_step(&link);
+    let notice = |event: &Event| match event {
+        Event::Notice { message, .. } => Some(message.clone()),
+        _ => None,
+    };
+    let nowhere = folder.path().join("no/such/folder.png");
+    send(&link, restart(&preset, RestartFrom::Start, nowhere));
+    assert!(wait(&link, notice).starts_with("no new run was begun: "));
+    let mut lost = preset.clone();
+    lost.start = Start::File(folder.path().join("not-there.png"));
+    let output = folder.path().join("second.png");
+    send(&link, restart(&lost, RestartFrom::Start, output.clone()));
+    assert!(wait(&link, notice).contains("not-there.png"));
+    wait_for_step(&link);
+    stop(&link);
+    assert!(!output.exists());
+}
+
+#[test]
+fn it_tells_the_steps_of_its_preparation_and_its_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = begin(endless(&folder));
+    let mut steps = Vec::new();
+    let memory = wait(&link, |event| match event {
+        Event::Preparing { step, of, .. } => {
+            steps.push((*step, *of));
+            None
+        }
+        Event::Memory(memory) => Some(*memory),
+        _ => None,
+    });
+    assert_eq!(steps, [(1, 4), (2, 4), (3, 4), (4, 4)]);
+    assert!(0 < memory.used_bytes && memory.used_bytes < memory.total_bytes);
+    stop(&link);
 }

@@ -1,14 +1,10 @@
 //! `impasto demo`: the bundled photograph in the manner of the bundled
 //! painting.
 
-use std::path::Path;
-
 use super::Outcome;
-use super::run::unused_name;
+use super::run::{paint, unused_name};
 use crate::cli::DemoArgs;
-use crate::headless;
-use crate::job::Job;
-use crate::picture::{self, check_destination};
+use crate::job::{Overrides, PictureFile, Plan};
 use crate::preset::Library;
 
 static CONTENT: &[u8] = include_bytes!("../../assets/china.jpg");
@@ -19,15 +15,14 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         .output
         .clone()
         .unwrap_or_else(|| unused_name("impasto-demo"));
-    check_destination(&output)?;
-    let job = Job {
+    let plan = Plan {
         preset: Library::open().find("demo")?,
-        content: picture::load_bytes(CONTENT, Path::new("china.jpg"))?,
-        style: picture::load_bytes(STYLE, Path::new("night.jpg"))?,
-        start: None,
+        content: PictureFile::Bundled("china.jpg", CONTENT),
+        style: PictureFile::Bundled("night.jpg", STYLE),
         device: args.device.device,
         output,
+        preset_name: None,
+        overrides: Overrides::default(),
     };
-    job.check()?;
-    headless::paint(job, None)
+    paint(plan, &args.screen, None)
 }

@@ -239,6 +239,11 @@ fn terminal(report: &mut Report) {
              COLORTERM=truecolor"
                 .to_owned(),
         ),
+        Colours::Sixteen => report.advise(
+            "pictures are shown in 16 colours; if your terminal can do more, set \
+             TERM=xterm-256color or COLORTERM=truecolor"
+                .to_owned(),
+        ),
         Colours::None => report.advise(
             "pictures cannot be shown without colours: unset NO_COLOR or use another TERM"
                 .to_owned(),

@@ -6,6 +6,9 @@ mod measure;
 mod presets;
 mod run;
 mod show;
+mod start;
+
+pub use run::unused_output;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +17,7 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command, CompletionsArgs, ManArgs, PresetArgs};
 use crate::engine::EngineError;
-use crate::job::JobError;
+use crate::job::{JobError, PlanError};
 use crate::picture::PictureError;
 use crate::preset::{Library, Preset, PresetError};
 
@@ -36,7 +39,10 @@ pub type Outcome = Result<(), Failure>;
 
 /// Carries a command out and says how it went.
 pub fn carry_out(cli: Cli) -> ExitCode {
-    let outcome = match cli.command {
+    let Some(command) = cli.command else {
+        return ExitCode::from(code(start::start(&cli.start)));
+    };
+    let outcome = match command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Show(args) => show::show(&args),
@@ -46,13 +52,17 @@ pub fn carry_out(cli: Cli) -> ExitCode {
         Command::Completions(args) => completions(&args),
         Command::Man(args) => man(&args),
     };
-    let code = match outcome {
+    ExitCode::from(code(outcome))
+}
+
+/// The exit code of a command, after saying what went wrong.
+fn code(outcome: Outcome) -> u8 {
+    match outcome {
         Ok(()) | Err(Failure::NobodyReads) => 0,
         Err(Failure::Usage(message)) => complain(&message, 2),
         Err(Failure::Failed(message)) => complain(&message, 1),
         Err(Failure::Stopped(signal)) => 128 + signal,
-    };
-    ExitCode::from(code)
+    }
 }
 
 fn complain(message: &str, code: u8) -> u8 {
@@ -124,6 +134,12 @@ impl From<PresetError> for Failure {
 
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
         Self::Usage(error.to_string())
     }
 }

@@ -36,13 +36,13 @@ fn list(library: &Library, out: &mut impl Write) -> io::Result<()> {
         .max()
         .unwrap_or(0);
     for entry in entries {
-        let note = match (&entry.origin, &entry.description) {
+        let note = match (&entry.origin, &entry.preset) {
             (Origin::BuiltIn, _) => "",
             (Origin::User(_), Ok(_)) => "[yours] ",
             (Origin::User(_), Err(_)) => "[yours, broken] ",
         };
-        let words = match &entry.description {
-            Ok(description) => description.clone(),
+        let words = match &entry.preset {
+            Ok(preset) => preset.description.clone(),
             Err(error) => error
                 .to_string()
                 .lines()

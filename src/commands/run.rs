@@ -2,44 +2,66 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome, chosen_preset};
-use crate::cli::RunArgs;
+use super::{Failure, Outcome};
+use crate::cli::{RunArgs, ScreenArgs};
 use crate::headless;
-use crate::job::{Input, Job, Recipe, resize_schedule};
-use crate::picture::{self, Source, check_destination, display_path};
-use crate::preset::{Preset, Start};
+use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
+use crate::picture::{self, Source, display_path};
+use crate::preset::{Library, Preset};
 use crate::tui;
 
 pub fn run(args: &RunArgs) -> Outcome {
-    let preset = match &args.recipe {
-        None => chosen_preset(&args.preset, "default")?,
-        Some(path) => from_recipe(path, args)?,
+    let overrides = Overrides {
+        settings: args.preset.settings.clone(),
+        size: args.size,
+        iterations: args.iterations,
+        seed: args.seed,
     };
-    let preset = with_flags(preset, args);
+    let (preset, preset_name) = match &args.recipe {
+        None => {
+            let name = args.preset.preset.as_deref().unwrap_or("default");
+            (Library::open().find(name)?, Some(name.to_owned()))
+        }
+        Some(path) => (from_recipe(path, args)?, None),
+    };
+    let preset = overrides.apply(preset)?;
     let output = match &args.output {
         Some(output) => output.clone(),
-        None => unused_name(&format!("{}-{}", stem(&args.content), stem(&args.style))),
+        None => unused_output(&args.content, &args.style),
     };
-    check_destination(&output)?;
-    let content = picture::load(&args.content)?;
-    let style = picture::load(&args.style)?;
-    let start = match &preset.start {
-        Start::File(path) => Some(picture::load(path)?),
-        Start::Content | Start::Noise | Start::Style => None,
-    };
-    let job = Job {
+    let plan = Plan {
         preset,
-        content,
-        style,
-        start,
+        content: PictureFile::At(args.content.clone()),
+        style: PictureFile::At(args.style.clone()),
         device: args.device.device,
         output,
+        preset_name,
+        overrides,
     };
-    job.check()?;
-    if args.dashboard {
-        return tui::paint(job, args.ascii);
+    paint(plan, &args.screen, args.events.as_deref())
+}
+
+/// Paints under the dashboard where there is a terminal for it, else with a
+/// progress line.
+pub fn paint(plan: Plan, screen: &ScreenArgs, events: Option<&Path>) -> Outcome {
+    plan.check()?;
+    let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
+    if screen.headless || stdout_is_taken || !tui::opens_here() {
+        let job = plan.load(&mut |_| {})?;
+        return headless::paint(job, events);
     }
-    headless::paint(job, args.events.as_deref())
+    tui::paint(plan, screen.into(), events)
+}
+
+impl From<&ScreenArgs> for tui::Options {
+    fn from(args: &ScreenArgs) -> Self {
+        Self {
+            ascii: args.ascii,
+            palette: args.theme,
+            mouse: !args.no_mouse,
+            graphics: args.graphics,
+        }
+    }
 }
 
 /// The preset inside a picture that impasto made.
@@ -57,8 +79,7 @@ fn from_recipe(path: &Path, args: &RunArgs) -> Result<Preset, Failure> {
     ] {
         warn_if_other(role, input, &picture::load(path)?);
     }
-    let set = |preset: Preset, setting: &String| preset.set(setting);
-    Ok(args.preset.settings.iter().try_fold(recipe.preset, set)?)
+    Ok(recipe.preset)
 }
 
 fn warn_if_other(role: &str, input: &Input, source: &Source) {
@@ -71,20 +92,10 @@ fn warn_if_other(role: &str, input: &Input, source: &Source) {
     }
 }
 
-/// Applies the flags that stand for preset keys.
-fn with_flags(mut preset: Preset, args: &RunArgs) -> Preset {
-    if let Some(size) = args.size {
-        resize_schedule(&mut preset.schedule, size);
-    }
-    if let Some(iterations) = args.iterations {
-        for scale in &mut preset.schedule {
-            scale.iterations = iterations;
-        }
-    }
-    if let Some(seed) = args.seed {
-        preset.seed = seed;
-    }
-    preset
+/// A name in the working folder for the picture of these two that does not
+/// exist yet.
+pub fn unused_output(content: &Path, style: &Path) -> PathBuf {
+    unused_name(&format!("{}-{}", stem(content), stem(style)))
 }
 
 /// A PNG in the working folder that does not exist yet: `stem.png`,

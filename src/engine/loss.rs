@@ -61,14 +61,22 @@ pub struct Evaluation {
 }
 
 impl Targets {
-    /// Computes the targets of the layers that `preset` names.
+    /// Computes the targets of the layers that `preset` names. `tell` hears
+    /// what begins.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn new(vgg: &Vgg, preset: &Preset, content: &Tensor, style: &Tensor) -> Result<Self> {
+    pub fn new(
+        vgg: &Vgg,
+        preset: &Preset,
+        content: &Tensor,
+        style: &Tensor,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
         let mut targets = Self::default();
         // A term without layers needs no pass.
         if !preset.content.layers.is_empty() {
+            tell("looking at the content");
             vgg.visit(content, |layer, map| {
                 if preset.content.layers.contains_key(&layer) {
                     targets.content.insert(layer, rows(map)?);
@@ -77,6 +85,7 @@ impl Targets {
             })?;
         }
         if !preset.style.layers.is_empty() {
+            tell("looking at the style");
             vgg.visit(style, |layer, map| {
                 if preset.style.layers.contains_key(&layer) {
                     targets.style.insert(layer, gram(&rows(map)?)?);

@@ -42,7 +42,7 @@ pub fn measure(
     let [content_size, style_size] = sizes(image, content, style);
     let content = tensor_of(&content.resized(content_size.0, content_size.1), device)?;
     let style = tensor_of(&style.resized(style_size.0, style_size.1), device)?;
-    let targets = Targets::new(&vgg, preset, &content, &style)?;
+    let targets = Targets::new(&vgg, preset, &content, &style, &mut |_| {})?;
     let evaluation = evaluate(&vgg, preset, &targets, &tensor_of(image, device)?)?;
     Ok((evaluation.losses, evaluation.weighted))
 }

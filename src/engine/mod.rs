@@ -3,9 +3,8 @@
 //! Bottom up: [`device`] finds the processor, [`weights`] reads the network's
 //! parameters, [`network`] computes feature maps and carries gradients back
 //! through them, [`loss`] turns feature maps into losses and a gradient with
-//! respect to the pixels, [`optimizer`] moves the pixels, [`schedule`] gives
-//! the sizes, [`painter`] does one iteration at a time, and [`worker`] runs a
-//! painter on a thread of its own.
+//! respect to the pixels, [`optimizer`] moves the pixels, [`painter`] does one
+//! iteration at a time, and [`worker`] runs a painter on a thread of its own.
 //!
 //! Pictures are float32 tensors of shape `[1, 3, H, W]`, RGB in 0..1. Nothing
 //! here uses autograd: the chain of VGG is short and regular, so the gradient
@@ -15,6 +14,7 @@
 pub mod device;
 pub mod loss;
 pub mod measure;
+pub mod memory;
 pub mod network;
 pub mod optimizer;
 pub mod painter;

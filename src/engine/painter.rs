@@ -10,11 +10,11 @@ use super::loss::{Targets, evaluate};
 use super::network::Vgg;
 use super::optimizer::{self, Optimizer};
 use super::pixels::{picture_of, preview_of, rescaled, tensor_of};
-use super::{EngineError, Result, device};
+use super::{EngineError, Result, device, memory};
 use crate::job::{Job, Size, fitted};
 use crate::picture::Picture;
 use crate::preset::{Preset, Start, Term};
-use crate::protocol::Step;
+use crate::protocol::{Memory, Step};
 
 /// After so many evaluations that were not finite a run ends.
 const MOST_FAILURES: u32 = 3;
@@ -55,13 +55,15 @@ pub struct Progress {
 }
 
 impl Painter {
-    /// Finds the processor and reads the network.
+    /// Finds the processor and reads the network. `tell` hears what begins.
     ///
     /// # Errors
     /// When the device is not there, the weights are broken, or memory runs
     /// out.
-    pub fn new(job: Job) -> Result<Self> {
+    pub fn new(job: Job, tell: &mut dyn FnMut(&str)) -> Result<Self> {
+        tell("finding the processor");
         let device = device::resolve(job.device)?;
+        tell("reading the network's weights");
         let vgg = network_for(&job.preset, device)?;
         let sizes = job.sizes();
         let optimizer = optimizer::build(&job.preset.optimizer);
@@ -86,6 +88,11 @@ impl Painter {
         &self.job
     }
 
+    /// The memory in use where it paints, where that is known.
+    pub fn memory(&self) -> Option<Memory> {
+        memory::memory(self.device)
+    }
+
     /// The processor that paints: `cpu` or `cuda:N`.
     pub fn device_name(&self) -> String {
         device::name(self.device)
@@ -94,6 +101,11 @@ impl Painter {
     /// The sizes of all scales.
     pub fn sizes(&self) -> &[Size] {
         &self.sizes
+    }
+
+    /// The size of the scale that is being painted; none before the first.
+    pub fn size(&self) -> Option<Size> {
+        self.sizes.get(self.scale?).copied()
     }
 
     /// Iterations done so far.
@@ -127,17 +139,18 @@ impl Painter {
     }
 
     /// Prepares the scale that is due: brings the image to its size and
-    /// computes its targets. Does nothing when none is due.
+    /// computes its targets. Does nothing when none is due. `tell` hears what
+    /// begins.
     ///
     /// # Errors
     /// When memory runs out. The picture of the scale before stays available.
-    pub fn begin_scale(&mut self) -> Result<()> {
+    pub fn begin_scale(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let Some((scale, size)) = self.scale_due() else {
             return Ok(());
         };
         // The old targets go first: both sets may not fit together.
         self.targets = Targets::default();
-        self.targets = self.targets_at(scale)?;
+        self.targets = self.targets_at(scale, tell)?;
         let image = match self
             .best
             .as_ref()
@@ -165,7 +178,7 @@ impl Painter {
     /// best picture stays available.
     pub fn step(&mut self) -> Result<Progress> {
         if self.scale_due().is_some() {
-            self.begin_scale()?;
+            self.begin_scale(&mut |_| {})?;
         }
         let (Some(scale), Some(image)) = (self.scale, self.image.as_ref()) else {
             return Ok(Progress::default());
@@ -212,38 +225,26 @@ impl Painter {
 
     /// Goes on with other weights, layers, pooling or optimizer. Returns the
     /// keys that differ but need a new run to take effect; they keep their old
-    /// values.
+    /// values. `tell` hears what has to be computed.
     ///
     /// # Errors
     /// When memory runs out; the preset then stays as it was.
-    pub fn change(&mut self, preset: Preset) -> Result<Vec<&'static str>> {
+    pub fn change(
+        &mut self,
+        preset: Preset,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Vec<&'static str>> {
         let old = self.job.preset.clone();
-        let mut waiting = Vec::new();
-        for (key, differs) in [
-            ("network", preset.network != old.network),
-            ("schedule", preset.schedule != old.schedule),
-            ("start", preset.start != old.start),
-            ("seed", preset.seed != old.seed),
-        ] {
-            if differs {
-                waiting.push(key);
-            }
-        }
-        self.job.preset = Preset {
-            network: old.network,
-            schedule: old.schedule.clone(),
-            start: old.start.clone(),
-            seed: old.seed,
-            ..preset
-        };
-        if let Err(error) = self.apply_change(&old) {
+        let waiting = old.needs_new_run(&preset);
+        self.job.preset = preset.for_a_run_like(&old);
+        if let Err(error) = self.apply_change(&old, tell) {
             self.job.preset = old;
             return Err(error);
         }
         Ok(waiting)
     }
 
-    fn apply_change(&mut self, old: &Preset) -> Result<()> {
+    fn apply_change(&mut self, old: &Preset, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let new = &self.job.preset;
         let pooling = new.pooling != old.pooling;
         if pooling || new.deepest() > old.deepest() {
@@ -252,7 +253,7 @@ impl Painter {
         let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
         let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
         if let (Some(scale), true) = (self.scale, pooling || !layers) {
-            self.targets = self.targets_at(scale)?;
+            self.targets = self.targets_at(scale, tell)?;
         }
         if new.optimizer == old.optimizer {
             self.optimizer.restart();
@@ -320,7 +321,7 @@ impl Painter {
     }
 
     /// The targets of one scale.
-    fn targets_at(&self, scale: usize) -> Result<Targets> {
+    fn targets_at(&self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<Targets> {
         let size = self.sizes[scale];
         let content = self.job.content.picture.resized(size.width, size.height);
         let style = &self.job.style.picture;
@@ -328,7 +329,7 @@ impl Painter {
         let style = style.resized(width, height);
         let content = tensor_of(&content, self.device)?;
         let style = tensor_of(&style, self.device)?;
-        Targets::new(&self.vgg, &self.job.preset, &content, &style)
+        Targets::new(&self.vgg, &self.job.preset, &content, &style, tell)
     }
 
     /// The image to begin with, at the first scale's size.

@@ -8,17 +8,26 @@ use std::time::{Duration, Instant};
 
 use super::painter::Painter;
 use super::{device, weights};
-use crate::job::{Job, Recipe};
+use crate::job::{Job, Recipe, go_on_from};
 use crate::picture;
-use crate::preset::Preset;
-use crate::protocol::{Command, Event, Link, Preview, PreviewSlot};
+use crate::preset::{Preset, Start};
+use crate::protocol::{Command, Event, Link, Preview, PreviewSlot, RestartFrom};
 
 /// How many events may wait for a slow reader before steps are left out.
 const EVENTS_WAITING: usize = 1024;
 
-/// Starts painting `job` on a thread of its own. The run ends by itself, by
+/// How often the memory in use is told.
+const MEMORY_EVERY: Duration = Duration::from_secs(2);
+/// The steps before the first iteration: the processor, the network, and what
+/// to compare with.
+const FIRST_STEPS: u32 = 4;
+/// And before each later scale.
+const SCALE_STEPS: u32 = 2;
+
+/// Starts painting `job` on a thread of its own. A run ends by itself, by
 /// [`Command::Stop`], or when the link's command side is dropped; in each case
-/// the picture is saved first.
+/// the picture is saved first. Then the thread waits for
+/// [`Command::Restart`], until the command side is dropped.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -26,20 +35,23 @@ pub fn start(job: Job) -> std::io::Result<(Link, JoinHandle<()>)> {
     let (commands, inbox) = channel();
     let (outbox, events) = sync_channel(EVENTS_WAITING);
     let preview = PreviewSlot::default();
-    let slot = preview.clone();
+    let line = Line {
+        inbox,
+        outbox,
+        slot: preview.clone(),
+    };
     let thread = std::thread::Builder::new()
         .name("painter".to_owned())
         .spawn(move || {
-            let panic_outbox = outbox.clone();
-            let run = AssertUnwindSafe(|| Worker::paint(job, inbox, outbox, slot));
-            if let Err(panic) = catch_unwind(run) {
+            let runs = AssertUnwindSafe(|| paint_all(job, &line));
+            if let Err(panic) = catch_unwind(runs) {
                 let words = panic
                     .downcast_ref::<String>()
                     .map(String::as_str)
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("no words");
                 let message = format!("the painter stopped unexpectedly: {words}");
-                let _ = panic_outbox.send(Event::Failed {
+                line.tell(Event::Failed {
                     message,
                     output: None,
                 });
@@ -55,6 +67,58 @@ pub fn start(job: Job) -> std::io::Result<(Link, JoinHandle<()>)> {
     ))
 }
 
+/// Paints one run after another, as long as there are restarts.
+fn paint_all(job: Job, line: &Line) {
+    let mut next = Some(job);
+    while let Some(job) = next.take() {
+        let mut steps = Steps::new(line, FIRST_STEPS);
+        match Painter::new(job, &mut |what| steps.tell(what)) {
+            Ok(painter) => next = Worker::new(painter, line, steps).paint(),
+            Err(error) => line.tell(Event::Failed {
+                message: error.to_string(),
+                output: None,
+            }),
+        }
+    }
+}
+
+/// The worker's end of the line to a front end.
+struct Line {
+    inbox: Receiver<Command>,
+    outbox: SyncSender<Event>,
+    slot: PreviewSlot,
+}
+
+impl Line {
+    fn tell(&self, event: Event) {
+        // A front end that went away is no reason to stop painting here: the
+        // closed command channel says so too, and is answered by saving.
+        let _ = self.outbox.send(event);
+    }
+}
+
+/// Counts the steps of a preparation while telling them.
+struct Steps<'a> {
+    line: &'a Line,
+    done: u32,
+    of: u32,
+}
+
+impl<'a> Steps<'a> {
+    fn new(line: &'a Line, of: u32) -> Self {
+        Self { line, done: 0, of }
+    }
+
+    fn tell(&mut self, what: &str) {
+        self.done += 1;
+        self.line.tell(Event::Preparing {
+            what: what.to_owned(),
+            step: self.done,
+            of: self.of.max(self.done),
+        });
+    }
+}
+
 /// What the run should do next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -65,51 +129,50 @@ enum Mode {
     Stopping,
 }
 
-struct Worker {
+struct Worker<'a> {
     painter: Painter,
-    inbox: Receiver<Command>,
-    outbox: SyncSender<Event>,
-    slot: PreviewSlot,
+    line: &'a Line,
+    /// The preparation that is under way; none between two scales.
+    steps: Option<Steps<'a>>,
     mode: Mode,
+    /// The run to begin after this one, and where this one's picture is.
+    next: Option<(Job, Option<PathBuf>)>,
     /// Time spent painting before `since`, pauses left out.
     painted: Duration,
     /// When painting went on; none while paused.
     since: Option<Instant>,
+    /// When the memory in use was last told.
+    memory_told: Option<Instant>,
 }
 
-impl Worker {
-    fn paint(job: Job, inbox: Receiver<Command>, outbox: SyncSender<Event>, slot: PreviewSlot) {
-        let preparing = |what: &str| {
-            let _ = outbox.send(Event::Preparing {
-                what: what.to_owned(),
-            });
-        };
-        preparing("reading the network's weights");
-        let painter = match Painter::new(job) {
-            Ok(painter) => painter,
-            Err(error) => {
-                let _ = outbox.send(Event::Failed {
-                    message: error.to_string(),
-                    output: None,
-                });
-                return;
-            }
-        };
-        let mut worker = Self {
+impl<'a> Worker<'a> {
+    fn new(painter: Painter, line: &'a Line, steps: Steps<'a>) -> Self {
+        Self {
             painter,
-            inbox,
-            outbox,
-            slot,
+            line,
+            steps: Some(steps),
             mode: Mode::Running,
+            next: None,
             painted: Duration::ZERO,
             since: None,
-        };
-        let result = worker.run();
-        worker.finish(result);
+            memory_told: None,
+        }
+    }
+
+    /// Paints, and gives the run that is to follow.
+    fn paint(mut self) -> Option<Job> {
+        let result = self.run();
+        if self.next.is_none() {
+            self.finish(result);
+            self.linger();
+        }
+        let (job, output) = self.next?;
+        self.line.tell(Event::Restarting { output });
+        Some(job)
     }
 
     fn run(&mut self) -> super::Result<()> {
-        self.tell(Event::Started {
+        self.line.tell(Event::Started {
             job: Box::new(self.recipe()),
             output: self.painter.job().output.clone(),
             device: self.painter.device_name(),
@@ -128,13 +191,49 @@ impl Worker {
                 step.elapsed = self.elapsed().as_secs_f64();
                 // A reader that is behind misses steps; it never holds the
                 // painter up.
-                let _ = self.outbox.try_send(Event::Step(step));
+                let _ = self.line.outbox.try_send(Event::Step(step));
             }
             if let Some(message) = progress.notice {
-                self.tell(Event::Notice { iteration, message });
+                self.line.tell(Event::Notice { iteration, message });
             }
+            self.tell_memory();
             if self.mode == Mode::Single {
                 self.pause();
+            }
+        }
+    }
+
+    fn tell_memory(&mut self) {
+        let due = self
+            .memory_told
+            .is_none_or(|told| told.elapsed() >= MEMORY_EVERY);
+        if !due {
+            return;
+        }
+        self.memory_told = Some(Instant::now());
+        if let Some(memory) = self.painter.memory() {
+            self.line.tell(Event::Memory(memory));
+        }
+    }
+
+    /// After the end of a run: shows its picture to whoever asks, until a new
+    /// run is asked for or nobody is left.
+    fn linger(&mut self) {
+        while self.next.is_none() {
+            match self.line.inbox.recv() {
+                Ok(
+                    command @ (Command::Restart { .. }
+                    | Command::Preview { .. }
+                    | Command::Snapshot { .. }),
+                ) => {
+                    if let Err(error) = self.carry_out(command) {
+                        let iteration = self.painter.iteration();
+                        let message = error.to_string();
+                        self.line.tell(Event::Notice { iteration, message });
+                    }
+                }
+                Ok(_) => {}
+                Err(RecvError) => return,
             }
         }
     }
@@ -144,26 +243,30 @@ impl Worker {
             return Ok(());
         };
         let of = self.painter.sizes().len();
-        self.tell(Event::Preparing {
-            what: format!(
-                "scale {} of {of}: {}×{} pixels",
-                scale + 1,
-                size.width,
-                size.height
-            ),
-        });
-        self.painter.begin_scale()
+        let mut steps = self
+            .steps
+            .take()
+            .unwrap_or_else(|| Steps::new(self.line, SCALE_STEPS));
+        let place = format!(
+            "at scale {} of {of}, {}×{} pixels",
+            scale + 1,
+            size.width,
+            size.height
+        );
+        self.painter
+            .begin_scale(&mut |what| steps.tell(&format!("{what} {place}")))
     }
 
     /// Carries out every command that waits; while paused, waits for more.
     fn obey(&mut self) -> super::Result<()> {
         loop {
             let command = if self.mode == Mode::Paused {
-                self.inbox
+                self.line
+                    .inbox
                     .recv()
                     .map_err(|RecvError| TryRecvError::Disconnected)
             } else {
-                self.inbox.try_recv()
+                self.line.inbox.try_recv()
             };
             match command {
                 Ok(command) => self.carry_out(command)?,
@@ -185,7 +288,7 @@ impl Worker {
             Command::Resume | Command::Step => {
                 if self.mode == Mode::Paused {
                     self.since = Some(Instant::now());
-                    self.tell(Event::Resumed { iteration });
+                    self.line.tell(Event::Resumed { iteration });
                 }
                 let single = matches!(command, Command::Step);
                 self.mode = if single { Mode::Single } else { Mode::Running };
@@ -194,7 +297,7 @@ impl Worker {
             Command::Change(preset) => self.change(*preset),
             Command::Preview { width, height } => {
                 if let Some((width, height, rgb)) = self.painter.preview(width, height)? {
-                    self.slot.put(Preview {
+                    self.line.slot.put(Preview {
                         iteration,
                         width,
                         height,
@@ -202,12 +305,26 @@ impl Worker {
                     });
                 }
             }
+            Command::Restart {
+                preset,
+                from,
+                output,
+            } => match self.restarted(*preset, from, output) {
+                Ok(next) => {
+                    self.next = Some(next);
+                    self.mode = Mode::Stopping;
+                }
+                Err(why) => {
+                    let message = format!("no new run was begun: {why}");
+                    self.line.tell(Event::Notice { iteration, message });
+                }
+            },
             Command::Snapshot { output } => {
                 let event = match self.save(&output) {
                     Ok(()) => Event::Saved { iteration, output },
                     Err(message) => Event::Notice { iteration, message },
                 };
-                self.tell(event);
+                self.line.tell(event);
             }
         }
         Ok(())
@@ -217,28 +334,71 @@ impl Worker {
         self.painted = self.elapsed();
         self.since = None;
         self.mode = Mode::Paused;
-        self.tell(Event::Paused {
+        self.line.tell(Event::Paused {
             iteration: self.painter.iteration(),
         });
     }
 
     fn change(&mut self, preset: Preset) {
         let iteration = self.painter.iteration();
-        match self.painter.change(preset) {
+        let mut steps = Steps::new(self.line, SCALE_STEPS);
+        match self.painter.change(preset, &mut |what| steps.tell(what)) {
             Ok(waiting) => {
                 let preset = Box::new(self.painter.job().preset.clone());
-                self.tell(Event::Changed { iteration, preset });
+                self.line.tell(Event::Changed { iteration, preset });
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
                     let message = format!("a new {keys} takes effect only in a new run");
-                    self.tell(Event::Notice { iteration, message });
+                    self.line.tell(Event::Notice { iteration, message });
                 }
             }
             Err(error) => {
                 let message = format!("the change was not made: {error}");
-                self.tell(Event::Notice { iteration, message });
+                self.line.tell(Event::Notice { iteration, message });
             }
         }
+    }
+
+    /// The run to begin in this one's place, checked as far as it can be
+    /// before this one has to end for it, and where this one's picture was
+    /// saved.
+    fn restarted(
+        &self,
+        preset: Preset,
+        from: RestartFrom,
+        output: PathBuf,
+    ) -> Result<(Job, Option<PathBuf>), String> {
+        picture::check_destination(&output).map_err(|error| error.to_string())?;
+        let mut job = Job {
+            preset,
+            output,
+            ..self.painter.job().clone()
+        };
+        let load = |path: &Path| picture::load(path).map_err(|error| error.to_string());
+        job.start = match &job.preset.start {
+            Start::File(path) if from == RestartFrom::Start => Some(load(path)?),
+            _ => None,
+        };
+        if let (RestartFrom::Here, Some(size)) = (from, self.painter.size()) {
+            go_on_from(&mut job.preset.schedule, size.width.max(size.height));
+        }
+        job.check().map_err(|error| error.to_string())?;
+        let saved = match self.painter.iteration() {
+            0 => None,
+            _ => match self.save_or_rescue() {
+                (saved, None) => saved,
+                (Some(rescue), Some(_)) => Some(rescue),
+                (None, Some(problem)) => return Err(problem),
+            },
+        };
+        if let (RestartFrom::Here, Some(path)) = (from, &saved) {
+            // The file rather than the pixels at hand: the recipe names it,
+            // and whoever paints by the recipe has no more than the file.
+            let start = load(path)?;
+            job.preset.start = Start::File(path.clone());
+            job.start = Some(start);
+        }
+        Ok((job, saved))
     }
 
     /// Saves the picture and tells how it ended.
@@ -265,7 +425,7 @@ impl Worker {
                 Event::Failed { message, output }
             }
         };
-        self.tell(event);
+        self.line.tell(event);
     }
 
     /// Saves the picture where it should go or, if that fails, where there is
@@ -301,11 +461,5 @@ impl Worker {
     /// Time spent painting.
     fn elapsed(&self) -> Duration {
         self.painted + self.since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    fn tell(&self, event: Event) {
-        // A front end that went away is no reason to stop painting here: the
-        // closed command channel says so too, and is answered by saving.
-        let _ = self.outbox.send(event);
     }
 }

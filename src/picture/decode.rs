@@ -52,6 +52,31 @@ pub fn load(path: &Path) -> Result<Source, PictureError> {
     load_bytes(&read_file(path)?, path)
 }
 
+/// Looks whether a file is there and begins as a picture does: enough to tell
+/// most wrong names at once, and quick whatever the size.
+///
+/// # Errors
+/// As [`load`], but for damage further on.
+pub fn check(path: &Path) -> Result<(), PictureError> {
+    let file = display_path(path);
+    let mut bytes = Vec::new();
+    open(path, &file)?
+        .take(64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refused(error, &file))?;
+    match image::guess_format(&bytes) {
+        _ if bytes.is_empty() => Err(PictureError::Empty { file }),
+        Ok(
+            ImageFormat::Jpeg
+            | ImageFormat::Png
+            | ImageFormat::WebP
+            | ImageFormat::Tiff
+            | ImageFormat::Bmp,
+        ) => Ok(()),
+        _ => Err(PictureError::UnknownKind { file }),
+    }
+}
+
 /// Decodes a picture from the bytes of a file. `name` stands for it in
 /// messages and in [`Source::path`].
 ///
@@ -78,20 +103,30 @@ pub fn load_bytes(bytes: &[u8], name: &Path) -> Result<Source, PictureError> {
     })
 }
 
-/// The bytes of an ordinary file of bounded size. The kind of file is asked
-/// before it is opened, since opening a pipe waits for a writer.
+/// The bytes of an ordinary file of bounded size.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, PictureError> {
     let file = display_path(path);
-    let refuse = |cause: std::io::Error| match cause.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            PictureError::NotFound { file: file.clone() }
-        }
-        _ => PictureError::Unreadable {
-            file: file.clone(),
-            cause,
-        },
-    };
-    let metadata = fs::metadata(path).map_err(refuse)?;
+    let mut bytes = Vec::new();
+    // A file may grow between the look at its size and the reading, and files
+    // under /proc say that their size is zero.
+    open(path, &file)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refused(error, &file))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(PictureError::FileTooLarge { file });
+    }
+    if bytes.is_empty() {
+        return Err(PictureError::Empty { file });
+    }
+    Ok(bytes)
+}
+
+/// Opens an ordinary file of bounded size. The kind of file is asked before it
+/// is opened, since opening a pipe waits for a writer.
+fn open(path: &Path, file: &str) -> Result<File, PictureError> {
+    let metadata = fs::metadata(path).map_err(|error| refused(error, file))?;
+    let file = file.to_owned();
     if metadata.is_dir() {
         return Err(PictureError::IsFolder { file });
     }
@@ -101,19 +136,15 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, PictureError> {
     if metadata.len() > MAX_FILE_BYTES {
         return Err(PictureError::FileTooLarge { file });
     }
-    let mut bytes = Vec::new();
-    // A file may grow between the look at its size and the reading, and files
-    // under /proc say that their size is zero.
-    File::open(path)
-        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(refuse)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(PictureError::FileTooLarge { file });
+    File::open(path).map_err(|error| refused(error, &file))
+}
+
+fn refused(cause: std::io::Error, file: &str) -> PictureError {
+    let file = file.to_owned();
+    match cause.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => PictureError::NotFound { file },
+        _ => PictureError::Unreadable { file, cause },
     }
-    if bytes.is_empty() {
-        return Err(PictureError::Empty { file });
-    }
-    Ok(bytes)
 }
 
 /// Refuses a size before anything of that size is allocated.

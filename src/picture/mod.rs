@@ -11,6 +11,8 @@
 //!
 //! This room knows nothing of tensors or terminals.
 
+use std::sync::Arc;
+
 mod colour;
 mod decode;
 mod encode;
@@ -18,7 +20,7 @@ mod error;
 mod jpeg;
 mod resize;
 
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, Source, load, load_bytes};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, Source, check, load, load_bytes};
 pub use encode::{
     MAX_RECIPE_BYTES, OutputFormat, check_destination, output_format, read_recipe, save,
 };
@@ -29,11 +31,13 @@ pub use resize::fit_long_side;
 /// three channels of a pixel side by side.
 ///
 /// `pixels().len() == 3 * width * height`, and neither side is zero.
+///
+/// Clones share their pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     width: u32,
     height: u32,
-    pixels: Vec<f32>,
+    pixels: Arc<Vec<f32>>,
 }
 
 impl Picture {
@@ -46,7 +50,7 @@ impl Picture {
         (sample_count(width, height)? == pixels.len()).then_some(Self {
             width,
             height,
-            pixels,
+            pixels: Arc::new(pixels),
         })
     }
 

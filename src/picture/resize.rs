@@ -1,5 +1,7 @@
 //! Other sizes of a picture.
 
+use std::sync::Arc;
+
 use std::sync::LazyLock;
 
 use fast_image_resize::images::TypedImage;
@@ -45,7 +47,7 @@ pub(super) fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
         .resize_typed::<F32x3>(&source, &mut target, &options)
         .expect("the whole source is resized");
     drop(source);
-    let pixels = target
+    let pixels: Vec<f32> = target
         .pixels()
         .iter()
         .flat_map(|pixel| pixel.0)
@@ -54,7 +56,7 @@ pub(super) fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
     Picture {
         width,
         height,
-        pixels,
+        pixels: Arc::new(pixels),
     }
 }
 

@@ -48,8 +48,16 @@ pub struct Entry {
     pub name: String,
     /// Where it comes from.
     pub origin: Origin,
-    /// The preset's description, or why its file cannot be used.
-    pub description: Result<String, PresetError>,
+    /// The preset, or why its file cannot be used.
+    pub preset: Result<Preset, PresetError>,
+}
+
+impl Entry {
+    /// What the preset is for; empty if it does not say or cannot be used.
+    pub fn description(&self) -> &str {
+        let preset = self.preset.as_ref();
+        preset.map_or("", |preset| preset.description.as_str())
+    }
 }
 
 /// Where a preset comes from.
@@ -98,7 +106,7 @@ impl Library {
                 Entry {
                     name,
                     origin,
-                    description: preset.map(|preset| preset.description),
+                    preset,
                 }
             })
             .collect()
@@ -117,6 +125,16 @@ impl Library {
                 let origin = format!("presets/{name_or_path}.yaml");
                 Preset::from_yaml(self.built_in(name_or_path)?, &origin)
             }
+        }
+    }
+
+    /// The file that [`find`](Self::find) reads for a name or a path, to be
+    /// watched; it need not exist. None for a built-in preset, and for a name
+    /// that no preset has.
+    pub fn file_of(&self, name_or_path: &str) -> Option<PathBuf> {
+        match self.origin(name_or_path) {
+            Ok(Origin::User(path)) => Some(path),
+            Ok(Origin::BuiltIn) | Err(_) => None,
         }
     }
 
@@ -160,15 +178,9 @@ impl Library {
             name: name.to_owned(),
             ..preset.clone()
         };
+        // Better told now than when the file is next read.
+        named.check()?;
         let text = named.to_yaml()?;
-        // The fields are public, so they may hold what no preset may: better
-        // told now than when the file is next read.
-        Preset::from_yaml(&text, "preset").map_err(|error| PresetError::Unwritable {
-            message: match error {
-                PresetError::Mistake(mistake) => mistake.message,
-                other => other.to_string(),
-            },
-        })?;
         write_file(folder, &path, &text).map_err(|source| PresetError::Save {
             path: path.clone(),
             source,
@@ -245,13 +257,17 @@ fn is_safe(name: &str) -> bool {
 
 /// Reads and checks the preset in a file.
 fn read_file(path: &Path) -> Result<Preset, PresetError> {
-    let bytes = read_bytes(path)?;
+    parse(path, &read_bytes(path)?)
+}
+
+/// Checks the preset in the bytes of a file.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Preset, PresetError> {
     let origin = path.to_string_lossy();
-    Preset::from_yaml(text::decode(&bytes, &origin)?, &origin)
+    Preset::from_yaml(text::decode(bytes, &origin)?, &origin)
 }
 
 /// Reads a file, but little more than a preset may hold.
-fn read_bytes(path: &Path) -> Result<Vec<u8>, PresetError> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, PresetError> {
     let read = |path: &Path| {
         let mut bytes = Vec::new();
         let limit = MOST_BYTES as u64 + 1;
@@ -307,7 +323,8 @@ mod tests {
         assert_eq!(entry(&list, "default").origin, Origin::BuiltIn);
 
         let mine = entry(&list, "mine");
-        assert_eq!(mine.description.as_ref().unwrap(), "My own.");
+        assert_eq!(mine.preset.as_ref().unwrap().name, "mine");
+        assert_eq!(mine.description(), "My own.");
         let path = library.user_folder().unwrap().join("mine.yaml");
         assert_eq!(mine.origin, Origin::User(path.clone()));
         assert_eq!(library.find(path.to_str().unwrap()).unwrap().name, "mine");
@@ -315,7 +332,9 @@ mod tests {
         assert_eq!(library.find("quick").unwrap().description, "Quicker.");
         assert_eq!(library.source("quick").unwrap(), "description: Quicker.");
 
-        let broken = entry(&list, "broken").description.as_ref().unwrap_err();
+        let broken = entry(&list, "broken");
+        assert_eq!(broken.description(), "");
+        let broken = broken.preset.as_ref().unwrap_err();
         assert_eq!(broken.location().unwrap().line, 1);
         assert_eq!(library.source("broken").unwrap(), "sede: 1");
     }
@@ -351,6 +370,17 @@ mod tests {
             library.find(folder),
             Err(PresetError::Read { .. })
         ));
+    }
+
+    #[test]
+    fn a_preset_of_the_users_has_a_file() {
+        let (_home, library) = library(&[("mine.yml", "seed: 1"), ("quick.yaml", "seed: 1")]);
+        let folder = library.user_folder().unwrap();
+        assert_eq!(library.file_of("mine"), Some(folder.join("mine.yml")));
+        assert_eq!(library.file_of("quick"), Some(folder.join("quick.yaml")));
+        assert_eq!(library.file_of("./a.yaml"), Some("./a.yaml".into()));
+        assert_eq!(library.file_of("default"), None);
+        assert_eq!(library.file_of("nobody"), None);
     }
 
     #[test]

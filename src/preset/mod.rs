@@ -44,8 +44,10 @@
 //! The files: `schema` has the types, `network` the layers; `read` and `value` read
 //! them out of YAML and make every check on the way, so that a mistake has a place;
 //! `text` checks what comes before YAML; `mistake` shows a place; `set` follows
-//! `--set`; `library` finds and saves presets.
+//! `--set`; `library` finds and saves presets; `difference` tells two apart; `watch`
+//! reads a file again when it is saved.
 
+mod difference;
 mod error;
 mod library;
 mod mistake;
@@ -55,6 +57,7 @@ mod schema;
 mod set;
 mod text;
 mod value;
+mod watch;
 mod words;
 
 #[cfg(test)]
@@ -67,11 +70,13 @@ use std::{
 
 use serde::Serialize;
 
+pub use difference::{Difference, differences};
 pub use error::PresetError;
 pub use library::{Entry, Library, Origin};
 pub use mistake::{Location, Mistake};
 pub use network::{Layer, Network, UnknownLayer};
 pub use schema::{Optimizer, OptimizerKind, Pooling, Scale, Smoothness, Start, Term, Word};
+pub use watch::Watch;
 
 /// The largest text of a preset, in bytes.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -165,6 +170,24 @@ impl Preset {
         serde_yaml::to_string(self).map_err(|error| PresetError::Unwritable {
             message: error.to_string(),
         })
+    }
+
+    /// Checks a preset that was put together in memory: its fields are public and
+    /// may hold what no file may, such as a weight that is not a number.
+    ///
+    /// # Errors
+    /// [`PresetError::Unwritable`] if it could not be written and read back.
+    pub fn check(&self) -> Result<(), PresetError> {
+        match Self::from_yaml(&self.to_yaml()?, "preset") {
+            Ok(_) => Ok(()),
+            Err(error) => Err(PresetError::Unwritable {
+                // The place would be one in a text that nobody has seen.
+                message: match error {
+                    PresetError::Mistake(mistake) => mistake.message,
+                    other => other.to_string(),
+                },
+            }),
+        }
     }
 
     /// Every layer that the content or the style names, in the network's order.

@@ -111,7 +111,9 @@ fn built_in_presets_are_sound() {
         let preset = built_in().find(&entry.name).unwrap();
         assert_eq!(preset.name, entry.name);
         assert!(!preset.description.is_empty(), "{}", entry.name);
-        assert_eq!(entry.description.unwrap(), preset.description);
+        assert_eq!(entry.description(), preset.description);
+        assert_eq!(entry.preset.unwrap(), preset);
+        preset.check().unwrap();
         assert!(
             !(preset.content.is_off() && preset.style.is_off()),
             "{}",
@@ -226,6 +228,38 @@ fn the_deepest_layer_is_found_in_either_term() {
         .set("style.layers={}")
         .unwrap();
     assert_eq!(none.deepest(), None);
+}
+
+#[test]
+fn what_no_file_may_hold_is_found_in_memory() {
+    type Change = fn(&mut Preset);
+    let changes: [(Change, &str); 6] = [
+        (|it| it.style.weight = f64::NAN, "a weight: "),
+        (
+            |it| {
+                it.style
+                    .layers
+                    .values_mut()
+                    .for_each(|weight| *weight = -1.0)
+            },
+            "a weight: ",
+        ),
+        (|it| it.optimizer.rate = 0.0, "a rate: "),
+        (|it| it.schedule.clear(), "the schedule is empty"),
+        (|it| it.name.clear(), "a name: "),
+        (
+            |it| it.start = Start::File("\u{1b}.png".into()),
+            "control characters",
+        ),
+    ];
+    for (change, expected) in changes {
+        let mut preset = Preset::default();
+        assert!(preset.check().is_ok());
+        change(&mut preset);
+        let error = preset.check().unwrap_err();
+        assert!(matches!(error, PresetError::Unwritable { .. }), "{error:?}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
+use super::palette::dithered;
+use super::sixteen;
 use super::terminal::Colours;
 use crate::picture::Picture;
 
@@ -17,9 +19,6 @@ const MOST_COLUMNS: u16 = 2048;
 const MOST_ROWS: u16 = 1024;
 /// From dark to light, for terminals without colours.
 const RAMP: [&str; 10] = [" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"];
-/// Two of the 256 colours farther apart than this are not mixed: in pixels as
-/// large as half a cell that looks like noise.
-const FARTHEST_MIX: i32 = 100;
 
 type Rgb = [u8; 3];
 
@@ -122,12 +121,17 @@ impl Cells {
                     cell.set_symbol(ramp(*pair));
                     continue;
                 }
+                let row = 2 * (y % 2);
+                if colours == Colours::Sixteen {
+                    draw_sixteen(cell, *pair, (x, row));
+                    continue;
+                }
                 let colour = |rgb: Rgb, y: u16| match colours {
                     Colours::True => Color::Rgb(rgb[0], rgb[1], rgb[2]),
                     _ => Color::Indexed(dithered(rgb, x, y)),
                 };
-                let top = pair.top.map(|rgb| colour(rgb, 2 * (y % 2)));
-                let bottom = pair.bottom.map(|rgb| colour(rgb, 2 * (y % 2) + 1));
+                let top = pair.top.map(|rgb| colour(rgb, row));
+                let bottom = pair.bottom.map(|rgb| colour(rgb, row + 1));
                 match (top, bottom) {
                     (Some(top), Some(bottom)) => {
                         cell.set_symbol("▀").set_fg(top).set_bg(bottom);
@@ -191,6 +195,23 @@ fn differs(shown: Option<Rgb>, new: Option<Rgb>) -> bool {
     }
 }
 
+/// Draws a cell in 16 colours; `place` is its column, and the row of its upper
+/// pixel.
+fn draw_sixteen(cell: &mut Cell, pair: Pair, (x, y): (u16, u16)) {
+    let top = pair.top.map(|rgb| sixteen::dithered(rgb, x, y));
+    let bottom = pair.bottom.map(|rgb| sixteen::dithered(rgb, x, y + 1));
+    let (symbol, front, back) = match (top, bottom) {
+        (Some(top), Some(bottom)) => sixteen::cell(top, bottom),
+        (Some(top), None) => ("▀", top, 0),
+        (None, Some(bottom)) => ("▄", bottom, 0),
+        (None, None) => return,
+    };
+    cell.set_symbol(symbol).set_fg(sixteen::colour(front));
+    if top.is_some() && bottom.is_some() {
+        cell.set_bg(sixteen::colour(back));
+    }
+}
+
 /// The character as bright as a cell.
 fn ramp(pair: Pair) -> &'static str {
     let light = |rgb: Option<Rgb>| {
@@ -201,82 +222,6 @@ fn ramp(pair: Pair) -> &'static str {
     };
     // Up to 255: the step is below the number of characters.
     RAMP[(light(pair.top) + light(pair.bottom)) / 2 * RAMP.len() / 256]
-}
-
-/// The index among the 256 colours for a pixel at a place in the picture.
-/// Where the colour lies between two of them, a fixed pattern mixes the two;
-/// being fixed, it does not flicker from one picture to the next.
-fn dithered(rgb: Rgb, x: u16, y: u16) -> u8 {
-    const PATTERN: [[i32; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
-    let colour = rgb.map(i32::from);
-    let first = nearest(colour);
-    let near = entry(first);
-    let error = sum(colour, near, -1);
-    // The next colour in the direction of the error, near or far.
-    let second = [2, 4, 8]
-        .map(|reach| nearest(sum(near, error, reach)))
-        .into_iter()
-        .find(|&second| second != first);
-    let Some(second) = second else {
-        return first;
-    };
-    let way = sum(entry(second), near, -1);
-    let dot = |a: [i32; 3], b: [i32; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    if dot(way, way) > FARTHEST_MIX * FARTHEST_MIX {
-        return first;
-    }
-    // Mix so that the average is as near to the colour as the two allow.
-    let threshold = 2 * PATTERN[usize::from(y % 4)][usize::from(x % 4)] + 1;
-    if 32 * dot(error, way) > threshold * dot(way, way) {
-        second
-    } else {
-        first
-    }
-}
-
-fn sum(a: [i32; 3], b: [i32; 3], times: i32) -> [i32; 3] {
-    [
-        a[0] + times * b[0],
-        a[1] + times * b[1],
-        a[2] + times * b[2],
-    ]
-}
-
-/// The nearest of the 240 colours that every terminal has alike: a cube of
-/// 6 × 6 × 6 from index 16 on, and 24 greys from 232 on.
-fn nearest(rgb: [i32; 3]) -> u8 {
-    let step = |value: i32| match value {
-        ..48 => 0,
-        48..115 => 1,
-        115.. => ((value - 35) / 40).min(5),
-    };
-    let cube = 16 + 36 * step(rgb[0]) + 6 * step(rgb[1]) + step(rgb[2]);
-    let grey = 232
-        + ((rgb[0] + rgb[1] + rgb[2]) / 3 - 3)
-            .div_euclid(10)
-            .clamp(0, 23);
-    let distance = |index: u8| {
-        let difference = sum(rgb, entry(index), -1);
-        difference.iter().map(|part| part * part).sum::<i32>()
-    };
-    // Both lie in 16..=255.
-    let (cube, grey) = (cube as u8, grey as u8);
-    if distance(grey) < distance(cube) {
-        grey
-    } else {
-        cube
-    }
-}
-
-/// The colour of an index from 16 on.
-fn entry(index: u8) -> [i32; 3] {
-    let index = i32::from(index);
-    if index >= 232 {
-        return [8 + 10 * (index - 232); 3];
-    }
-    let level = |step: i32| if step == 0 { 0 } else { 55 + 40 * step };
-    let cube = (index - 16).max(0);
-    [level(cube / 36), level(cube / 6 % 6), level(cube % 6)]
 }
 
 #[cfg(test)]
@@ -424,52 +369,15 @@ mod tests {
     }
 
     #[test]
-    fn every_one_of_the_256_colours_is_nearest_to_itself() {
-        for index in 16..=255 {
-            let colour = entry(index);
-            // Some greys are in the cube as well.
-            assert_eq!(entry(nearest(colour)), colour, "{index}");
-            let rgb = colour.map(|part| part as u8);
-            for place in 0..16 {
-                let shown = dithered(rgb, place % 4, place / 4);
-                assert_eq!(entry(shown), colour, "{index}");
-            }
-        }
-    }
-
-    #[test]
-    fn nearest_is_what_a_search_finds() {
-        for value in 0..4096 {
-            let rgb = [value / 256 * 17, value / 16 % 16 * 17, value % 16 * 17];
-            let distance = |index| {
-                let difference = sum(rgb, entry(index), -1);
-                difference.map(|part| part * part).iter().sum::<i32>()
-            };
-            let least = (16..=255).map(distance).min();
-            assert_eq!(Some(distance(nearest(rgb))), least, "{rgb:?}");
-        }
-    }
-
-    #[test]
-    fn mixing_comes_nearer_to_a_colour_than_one_index_alone() {
-        // The average over the pattern, against the single nearest colour.
-        let (mut mixed, mut single) = (0, 0);
-        for value in 0..512 {
-            let rgb = [value / 64 * 36, value / 8 % 8 * 36, value % 8 * 36];
-            let average = (0..16)
-                .map(|place| entry(dithered(rgb.map(|part| part as u8), place % 4, place / 4)))
-                .fold([0; 3], |total, colour| sum(total, colour, 1))
-                .map(|part| part / 16);
-            let off = |colour| {
-                sum(rgb, colour, -1)
-                    .iter()
-                    .map(|part| part.abs())
-                    .sum::<i32>()
-            };
-            mixed += off(average);
-            single += off(entry(nearest(rgb)));
-        }
-        assert!(3 * mixed < 2 * single, "{mixed} against {single}");
+    fn sixteen_colours_are_the_terminal_s_own() {
+        let mut cells = Cells::default();
+        let dark_red = [205, 0, 0];
+        let rgb = [RED, GREEN, dark_red, dark_red, BLUE, GREEN].concat();
+        cells.update(&rgb, 2, 3, 2, 2);
+        let buffer = drawn(&cells, 2, 2, Colours::Sixteen);
+        assert_eq!(look(&buffer, 0, 0), ("▀", Color::LightRed, Color::Red));
+        assert_eq!(look(&buffer, 1, 0), ("▀", Color::LightGreen, Color::Red));
+        assert_eq!(look(&buffer, 0, 1), ("▀", Color::Blue, Color::Reset));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 pub mod budget;
 pub mod cells;
+mod palette;
 pub mod pane;
 mod pixels;
 mod print;
 mod scene;
+mod sixteen;
 pub mod terminal;
 
-pub use print::{PrintError, print};
+pub use print::{PrintError, clear, full_screen, print, print_with};

@@ -1,28 +1,36 @@
 //! The dashboard's picture pane: the painting as it grows, beside or instead
 //! of the two pictures it is made from.
 
-use std::env;
+mod draw;
+mod mode;
+
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use image::RgbImage;
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
 use ratatui::layout::{Margin, Rect};
-use ratatui::widgets::{Block, Paragraph, Widget};
-use ratatui_image::Image;
+use ratatui::widgets::Block;
 
-use super::cells::{Cells, fit};
-use super::pixels::{Encoded, Encoder, Job, kitty_ids};
+pub use mode::Mode;
+
+use super::cells::Cells;
+use super::pixels::{kitty_ids, reduced, through};
 use super::scene::Scene;
-use super::terminal::{Colours, Graphics};
+use super::terminal::{Capabilities, Colours, Graphics};
 use crate::picture::{Picture, fit_long_side};
 use crate::protocol::Preview;
 use crate::tui::theme::Theme;
+use draw::Pixels;
+use mode::Line;
 
 /// The longest side, in pixels, of a picture kept or asked for.
 const LONGEST_SIDE: u32 = 1024;
+
+/// And in full screen.
+const LONGEST_FULL_SIDE: u32 = 4096;
+
 /// What the pane shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shown {
@@ -73,20 +81,22 @@ pub struct Pane {
     /// The version and the room that `cells` hold.
     cells_hold: Option<(u64, (u16, u16))>,
 
+    terminal: Capabilities,
     /// Where the terminal shows pixels: none otherwise, and none for good once
     /// that failed.
     pixels: Option<Pixels>,
     use_pixels: bool,
-}
-
-/// The way by the terminal's own graphics.
-struct Pixels {
-    encoder: Encoder,
-    kitty: bool,
-    cell: (u16, u16),
-    /// The latest that was encoded, and whether it was drawn.
-    encoded: Option<Encoded>,
-    drawn: bool,
+    mode: Mode,
+    /// Whether the painting keeps changing.
+    live: bool,
+    line: Line,
+    /// Columns and rows of the last frame, and whether it had pixels.
+    room: (u16, u16),
+    drew_pixels: bool,
+    /// Where in the window the picture was drawn last.
+    place: Rect,
+    /// Whether kitty may hold pictures of ours, and whether behind tmux.
+    kitty_holds: Option<bool>,
 }
 
 impl Pane {
@@ -102,13 +112,7 @@ impl Pane {
         colours: Colours,
         ascii: bool,
     ) -> Self {
-        let colours = if ascii { Colours::None } else { colours };
-        let term = env::var("TERM").unwrap_or_default();
-        let pixels = cell
-            .filter(|cell| cell.0 > 0 && cell.1 > 0 && colours != Colours::None)
-            .filter(|_| fits_a_pane(graphics, &term))
-            .and_then(|cell| Pixels::start(graphics, cell));
-        Self {
+        let mut pane = Self {
             shown: Shown::default(),
             split: 0.5,
             painting: None,
@@ -116,10 +120,88 @@ impl Pane {
             style: None,
             version: 0,
             cells: Cells::default(),
-            colours,
+            colours: if ascii { Colours::None } else { colours },
             cells_hold: None,
-            pixels,
+            terminal: Capabilities::assumed(Graphics::HalfBlocks, cell),
+            pixels: None,
             use_pixels: true,
+            mode: Mode::default(),
+            live: false,
+            line: Line::default(),
+            room: (0, 0),
+            drew_pixels: false,
+            place: Rect::default(),
+            kitty_holds: None,
+        };
+        pane.set_graphics(Capabilities::assumed(graphics, cell));
+        pane
+    }
+
+    /// Takes what the terminal has answered. The next frames are drawn
+    /// accordingly.
+    pub fn set_graphics(&mut self, terminal: Capabilities) {
+        if self.terminal == terminal {
+            return;
+        }
+        self.terminal = terminal;
+        self.version += 1;
+        self.pixels = terminal
+            .cell
+            .filter(|cell| cell.0 > 0 && cell.1 > 0 && self.colours != Colours::None)
+            .filter(|_| terminal.pane != Graphics::HalfBlocks)
+            .and_then(|cell| Pixels::start(terminal, cell));
+        if self.pixels.is_some() && terminal.pane == Graphics::Kitty {
+            self.kitty_holds = Some(terminal.tmux);
+        }
+    }
+
+    /// Takes the size of a cell in pixels, which may change with the window.
+    pub fn set_cell(&mut self, cell: Option<(u16, u16)>) {
+        if cell.is_some() {
+            let terminal = Capabilities {
+                cell,
+                ..self.terminal
+            };
+            self.set_graphics(terminal);
+        }
+    }
+
+    /// The user's choice between pixels and cells.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Chooses between pixels and cells.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Tells whether the painting keeps changing: true while it is painted,
+    /// false while that is paused or over.
+    pub fn set_live(&mut self, live: bool) {
+        self.live = live;
+    }
+
+    /// Tells how many bytes a second the line to the terminal bears, and
+    /// whether it is an SSH connection.
+    pub fn set_line(&mut self, rate: f64, ssh: bool) {
+        let pixels = self.room_pixels();
+        self.line.set(rate, ssh, self.terminal.pane, pixels);
+    }
+
+    /// How the pane draws now, for people: `half-blocks`, or `kitty 960×640`
+    /// with the pixels that were sent.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let encoded = self.pixels.as_ref().and_then(|it| it.encoded.as_ref());
+        match encoded {
+            Some(encoded) if self.drew_pixels => {
+                let (width, height) = encoded.pixels;
+                format!("{} {width}×{height}", self.terminal.pane.name())
+            }
+            _ if self.colours == Colours::None => "characters".to_owned(),
+            _ => Graphics::HalfBlocks.name().to_owned(),
         }
     }
 
@@ -157,6 +239,14 @@ impl Pane {
         }
     }
 
+    /// Moves the split to a column of the window, by where the picture was
+    /// drawn last.
+    pub fn split_at(&mut self, column: u16) {
+        let left = f64::from(self.place.x);
+        let width = f64::from(self.place.width.max(1));
+        self.set_split((f64::from(column) + 0.5 - left) / width);
+    }
+
     /// Takes a new preview of the painting. One that has not the pixels it
     /// says is ignored.
     pub fn set_painting(&mut self, preview: Preview) {
@@ -167,15 +257,15 @@ impl Pane {
         }
     }
 
-    /// Takes the content picture; a copy of it is kept, scaled down.
-    pub fn set_content(&mut self, picture: &Picture) {
-        self.content = kept(picture);
+    /// Takes the content picture.
+    pub fn set_content(&mut self, picture: Kept) {
+        self.content = picture.0;
         self.changed(&[Shown::Content, Shown::Split]);
     }
 
-    /// Takes the style picture; a copy of it is kept, scaled down.
-    pub fn set_style(&mut self, picture: &Picture) {
-        self.style = kept(picture);
+    /// Takes the style picture.
+    pub fn set_style(&mut self, picture: Kept) {
+        self.style = picture.0;
         self.changed(&[Shown::Style]);
     }
 
@@ -184,24 +274,50 @@ impl Pane {
     #[must_use]
     pub fn wanted_pixels(&self, area: Rect) -> (u32, u32) {
         let inside = area.inner(Margin::new(1, 1));
-        let (width, height) = match &self.pixels {
-            Some(pixels) if self.use_pixels => pixels.cell,
-            _ => (1, 2),
-        };
         let side =
             |cells: u16, pixels: u16| (u32::from(cells) * u32::from(pixels)).clamp(1, LONGEST_SIDE);
-        (side(inside.width, width), side(inside.height, height))
+        match &self.pixels {
+            Some(pixels) if self.wants_pixels() => {
+                let size = (
+                    side(inside.width, pixels.cell.0),
+                    side(inside.height, pixels.cell.1),
+                );
+                reduced(size, self.most_pixels())
+            }
+            _ => (side(inside.width, 1), side(inside.height, 2)),
+        }
+    }
+
+    /// The size of preview to ask for when the picture has a window to itself.
+    #[must_use]
+    pub fn full_screen_pixels(&self, window: Rect) -> (u32, u32) {
+        let cell = match self.terminal.print {
+            Graphics::HalfBlocks => (1, 2),
+            _ => self.terminal.cell.unwrap_or((1, 2)),
+        };
+        let side = |cells: u16, pixels: u16| {
+            (u32::from(cells) * u32::from(pixels)).clamp(1, LONGEST_FULL_SIDE)
+        };
+        (side(window.width, cell.0), side(window.height, cell.1))
+    }
+
+    /// The picture that is shown, at its own size, for the full screen.
+    #[must_use]
+    pub fn picture(&self) -> Option<RgbImage> {
+        let scene = self.scene()?;
+        let (width, height) = scene.size();
+        scene.composed(width, height)
     }
 
     /// Whether the terminal's own graphics are used now.
     #[must_use]
     pub fn shows_pixels(&self) -> bool {
-        self.use_pixels && self.pixels.is_some()
+        self.wants_pixels()
     }
 
     /// Turns the terminal's own graphics off and on again. They must be off
     /// while anything is drawn over the pane: a terminal does not clip them,
-    /// and what lay above would stay. A slow line is another reason.
+    /// and what lay above would stay.
     pub fn use_pixels(&mut self, on: bool) {
         self.use_pixels = on;
     }
@@ -220,11 +336,13 @@ impl Pane {
     #[must_use]
     pub fn farewell(&self) -> String {
         let mut bytes = String::new();
-        if self.pixels.as_ref().is_some_and(|pixels| pixels.kitty) {
-            for id in kitty_ids() {
-                // Writing into a string does not fail.
-                let _ = write!(bytes, "\x1b_Ga=d,d=I,i={id},q=2;\x1b\\");
-            }
+        let Some(tmux) = self.kitty_holds else {
+            return bytes;
+        };
+        let (start, escape, end) = through(tmux);
+        for id in kitty_ids() {
+            // Writing into a string does not fail.
+            let _ = write!(bytes, "{start}{escape}_Ga=d,d=I,i={id},q=2;{escape}\\{end}");
         }
         bytes
     }
@@ -235,16 +353,25 @@ impl Pane {
         if self.scene().is_none() {
             return false;
         }
+        let stale = self
+            .cells_hold
+            .is_none_or(|(version, _)| version != self.version);
         match &self.pixels {
-            Some(pixels) if self.use_pixels => match &pixels.encoded {
-                Some(encoded) => {
-                    !pixels.drawn || (encoded.version != self.version && !pixels.encoder.is_busy())
+            Some(pixels) if self.wants_pixels() => {
+                let current = pixels
+                    .encoded
+                    .as_ref()
+                    .is_some_and(|encoded| encoded.version == self.version);
+                if current {
+                    !pixels.drawn || !self.drew_pixels
+                } else {
+                    // Cells stand in for what was not encoded in time.
+                    !pixels.encoder.is_busy()
+                        || (!self.drew_pixels && stale)
+                        || (self.drew_pixels && !pixels.drawn)
                 }
-                None => !pixels.encoder.is_busy(),
-            },
-            _ => self
-                .cells_hold
-                .is_none_or(|(version, _)| version != self.version),
+            }
+            _ => self.drew_pixels || stale,
         }
     }
 
@@ -265,9 +392,43 @@ impl Pane {
             self.draw_words(inside, buffer, theme);
             return;
         };
-        if !self.draw_pixels(&scene, inside, buffer) {
+        self.room = (inside.width, inside.height);
+        self.drew_pixels = self.draw_pixels(&scene, inside, buffer);
+        if !self.drew_pixels {
             self.draw_cells(&scene, inside, buffer, theme);
         }
+    }
+
+    /// Whether to draw pixels, by the user's choice, the line and what is shown.
+    fn wants_pixels(&self) -> bool {
+        if self.pixels.is_none() || !self.use_pixels {
+            return false;
+        }
+        match self.mode {
+            Mode::Pixels => true,
+            Mode::Cells => false,
+            Mode::Auto => {
+                let pixels = self.room_pixels();
+                let still = !self.changes() && self.line.bears_still(self.terminal.pane, pixels);
+                !self.line.is_slow() || still
+            }
+        }
+    }
+
+    /// Whether what is shown keeps changing.
+    fn changes(&self) -> bool {
+        self.live && matches!(self.shown, Shown::Painting | Shown::Split)
+    }
+
+    /// The pixels that the room of the last frame has.
+    fn room_pixels(&self) -> u32 {
+        let cell = self.terminal.cell.unwrap_or((1, 2));
+        let cells = u32::from(self.room.0) * u32::from(self.room.1);
+        cells.saturating_mul(u32::from(cell.0) * u32::from(cell.1))
+    }
+
+    fn most_pixels(&self) -> u32 {
+        self.line.most_pixels(self.terminal.pane, self.changes())
     }
 
     /// The scene has changed, if what is shown is one of these.
@@ -296,142 +457,26 @@ impl Pane {
         };
         one.clone().map(Scene::One)
     }
-
-    fn draw_words(&self, inside: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let words = match self.shown {
-            Shown::Painting | Shown::Split => "The painting will appear here",
-            Shown::Content => "No content picture yet",
-            Shown::Style => "No style picture yet",
-        };
-        let middle = inside.y + inside.height / 2;
-        Paragraph::new(words)
-            .style(theme.dim)
-            .centered()
-            .render(Rect::new(inside.x, middle, inside.width, 1), buffer);
-    }
-
-    fn draw_cells(&mut self, scene: &Scene, inside: Rect, buffer: &mut Buffer, theme: &Theme) {
-        let room = (inside.width, inside.height);
-        let size = fit(scene.size(), (u32::from(room.0), 2 * u32::from(room.1)));
-        if self.cells_hold != Some((self.version, room)) {
-            if let Some(picture) = scene.composed(size.0, size.1) {
-                self.cells
-                    .update(picture.as_raw(), size.0, size.1, room.0, room.1);
-            }
-            self.cells_hold = Some((self.version, room));
-        }
-        self.cells.render(inside, buffer, self.colours);
-        if let Some(column) = scene.split(size.0) {
-            let placed = self.cells.placed();
-            let symbol = if theme.ascii { "|" } else { "│" };
-            // Inside the room, as the split is inside the picture.
-            let x = inside
-                .x
-                .saturating_add(placed.x)
-                .saturating_add(column as u16);
-            for y in placed.top()..placed.bottom() {
-                if let Some(cell) = buffer.cell_mut((x, inside.y.saturating_add(y))) {
-                    cell.reset();
-                    cell.set_symbol(symbol).set_style(theme.text);
-                }
-            }
-        }
-    }
-
-    /// Draws pixels, and begins to encode what has changed. False while there
-    /// are none that fit the room: then cells stand in.
-    fn draw_pixels(&mut self, scene: &Scene, inside: Rect, buffer: &mut Buffer) -> bool {
-        self.collect();
-        let room = (inside.width, inside.height);
-        let version = self.version;
-        if !self.use_pixels {
-            return false;
-        }
-        let Some(pixels) = &mut self.pixels else {
-            return false;
-        };
-        let current = pixels
-            .encoded
-            .as_ref()
-            .is_some_and(|encoded| (encoded.version, encoded.room) == (version, room));
-        if !current {
-            let scene = scene.clone();
-            let job = Job {
-                scene,
-                room,
-                version,
-            };
-            if pixels.encoder.begin(job).is_err() {
-                self.pixels = None;
-                return false;
-            }
-        }
-        let Some(encoded) = pixels.encoded.as_ref().filter(|it| it.room == room) else {
-            return false;
-        };
-        let size = encoded.protocol.size();
-        // The middle of the room, which the picture does not exceed.
-        let place = Rect::new(
-            inside.x + inside.width.saturating_sub(size.width) / 2,
-            inside.y + inside.height.saturating_sub(size.height) / 2,
-            size.width,
-            size.height,
-        );
-        Image::new(&encoded.protocol).render(place.intersection(inside), buffer);
-        pixels.drawn = true;
-        true
-    }
-
-    /// Takes what the encoder has finished. If it failed, cells it is from now
-    /// on.
-    fn collect(&mut self) {
-        let Some(pixels) = &mut self.pixels else {
-            return;
-        };
-        match pixels.encoder.finished() {
-            Some(Ok(encoded)) => {
-                pixels.encoded = Some(encoded);
-                pixels.drawn = false;
-            }
-            Some(Err(_)) => self.pixels = None,
-            None => {}
-        }
-    }
 }
 
-impl Pixels {
-    fn start(graphics: Graphics, cell: (u16, u16)) -> Option<Self> {
-        Some(Self {
-            encoder: Encoder::start(graphics, cell).ok()?,
-            kitty: graphics == Graphics::Kitty,
-            cell,
-            encoded: None,
-            drawn: false,
-        })
-    }
-}
+/// A copy of a picture that is large enough for any pane. Making one takes its
+/// time with a large picture, so it is made elsewhere than where one draws.
+#[derive(Clone, Debug)]
+pub struct Kept(Option<Arc<RgbImage>>);
 
-/// Whether a terminal's graphics can live in a pane. With kitty's protocol it
-/// takes placeholder characters, which some terminals that speak the rest of
-/// it do not know and show as rubbish.
-fn fits_a_pane(graphics: Graphics, term: &str) -> bool {
-    match graphics {
-        Graphics::Kitty => term.contains("kitty") || term.contains("ghostty"),
-        Graphics::Iterm | Graphics::Sixel => true,
-        Graphics::HalfBlocks => false,
+impl Kept {
+    /// The copy of `picture`.
+    #[must_use]
+    pub fn of(picture: &Picture) -> Self {
+        let (width, height) = picture.size();
+        let (wide, high) = if width.max(height) > LONGEST_SIDE {
+            fit_long_side(width, height, LONGEST_SIDE)
+        } else {
+            (width, height)
+        };
+        let rgb = picture.resized(wide, high).to_rgb8();
+        Self(RgbImage::from_raw(wide, high, rgb).map(Arc::new))
     }
-}
-
-/// A copy of a picture that is large enough for any pane.
-fn kept(picture: &Picture) -> Option<Arc<RgbImage>> {
-    let (width, height) = picture.size();
-    let (wide, high) = if width.max(height) > LONGEST_SIDE {
-        fit_long_side(width, height, LONGEST_SIDE)
-    } else {
-        (width, height)
-    };
-    let rgb = picture.resized(wide, high).to_rgb8();
-    RgbImage::from_raw(wide, high, rgb).map(Arc::new)
 }
 
 #[cfg(test)]

@@ -5,6 +5,10 @@
 //! the question stays silent: so every question has a deadline, and it ends
 //! with one that every terminal answers.
 
+mod answer;
+pub mod sequence;
+pub mod tmux;
+
 use std::env;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -12,22 +16,21 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+pub use answer::{Answer, question};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, window_size};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::termios::{QueueSelector, tcflush, tcgetpgrp};
 
-/// How long a terminal may take to answer. A line around the world and back
-/// takes a third of a second.
+/// How long a terminal may take to answer where nothing can go on meanwhile. A
+/// line around the world and back takes a third of a second.
 const PATIENCE: Duration = Duration::from_millis(600);
-/// Whether a picture could be shown that is sent along (31), whether one that
-/// lies in a file (32, a file that is not there), then the device attributes.
-/// The printer asks the first two again and waits for its answers without a
-/// limit, so a terminal counts as kitty's only if it answers both.
-const QUESTION: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\
-    \x1b_Gi=32,s=1,v=1,a=q,t=t;L3RtcC8udHR5LWdyYXBoaWNzLXByb3RvY29sLm5vbmU=\x1b\\\x1b[c";
 /// No answer is longer than this; more is not an answer.
-const LONGEST_REPLY: usize = 1024;
+const LONGEST_ANSWER: usize = 4096;
+/// Terminals without graphics of which some print the question's text.
+const NOT_ASKED: [&str; 5] = ["", "dumb", "linux", "ansi", "cons25"];
+/// Terminals that show every colour, whether or not COLORTERM comes through.
+const ALL_COLOURS: [&str; 6] = ["kitty", "ghostty", "alacritty", "foot", "wezterm", "iterm"];
 
 /// How the terminal can show pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +55,52 @@ impl fmt::Display for Graphics {
     }
 }
 
+impl Graphics {
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kitty => "kitty",
+            Self::Iterm => "iTerm2",
+            Self::Sixel => "sixel",
+            Self::HalfBlocks => "half-blocks",
+        }
+    }
+}
+
+/// How a terminal shows pictures, as it has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// What can be drawn over and over in a pane.
+    pub pane: Graphics,
+    /// What the printer can use, for a picture on its own.
+    pub print: Graphics,
+    /// Width and height of a cell in pixels.
+    pub cell: Option<(u16, u16)>,
+    /// Whether pictures by kitty's protocol go through tmux.
+    pub tmux: bool,
+}
+
+impl Capabilities {
+    /// Graphics that are taken for granted, with cells of `cell` pixels.
+    #[must_use]
+    pub fn assumed(graphics: Graphics, cell: Option<(u16, u16)>) -> Self {
+        Self {
+            pane: graphics,
+            print: graphics,
+            cell,
+            tmux: false,
+        }
+    }
+}
+
 /// How many colours the terminal shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
     True,
     Indexed,
+    /// The sixteen that the user's own palette defines.
+    Sixteen,
     /// The user set `NO_COLOR`, or the terminal has none.
     None,
 }
@@ -66,6 +110,7 @@ impl fmt::Display for Colours {
         out.write_str(match self {
             Self::True => "16 million colours",
             Self::Indexed => "256 colours",
+            Self::Sixteen => "16 colours",
             Self::None => "no colours",
         })
     }
@@ -81,6 +126,8 @@ pub struct Terminal {
     pub colours: Colours,
     /// Inside tmux or screen.
     pub multiplexer: bool,
+    /// Inside a tmux that can be asked about the terminal around it.
+    pub tmux: bool,
     /// Over an SSH connection.
     pub ssh: bool,
 }
@@ -108,8 +155,10 @@ impl Terminal {
                 &variable("TERM"),
                 &variable("COLORTERM"),
                 &variable("NO_COLOR"),
+                !variable("TMUX").is_empty(),
             ),
             multiplexer: multiplexer(&variable("TERM"), &variable("TMUX"), &variable("STY")),
+            tmux: !variable("TMUX").is_empty() && variable("STY").is_empty(),
             ssh: ["SSH_CONNECTION", "SSH_TTY"]
                 .iter()
                 .any(|name| !variable(name).is_empty()),
@@ -132,20 +181,27 @@ impl Terminal {
         }
     }
 
-    /// How this terminal shows pictures. Asks the terminal, and waits
-    /// [`PATIENCE`] at most; without an answer, and inside tmux and screen,
+    /// How a picture is printed on this terminal. Asks the terminal, and waits
+    /// 600 milliseconds at most; without an answer, and inside tmux and screen,
     /// it is half-blocks.
     pub fn graphics(&self) -> Graphics {
-        if self.multiplexer || variable("TERM") == "dumb" {
-            return Graphics::HalfBlocks;
-        }
-        if viuer::is_iterm_supported() {
+        if viuer::is_iterm_supported() && !self.multiplexer {
             return Graphics::Iterm;
         }
-        match ask() {
-            Ok(reply) => graphics_in(&reply),
-            Err(_) => Graphics::HalfBlocks,
+        if self.multiplexer || !self.may_be_asked() {
+            return Graphics::HalfBlocks;
         }
+        ask(self).map_or(Graphics::HalfBlocks, |answer| {
+            self.capabilities(&answer, None).print
+        })
+    }
+
+    /// Whether it makes sense to ask this terminal about graphics.
+    #[must_use]
+    pub fn may_be_asked(&self) -> bool {
+        self.colours != Colours::None
+            && (self.tmux || !self.multiplexer)
+            && is_asked(&variable("TERM"))
     }
 }
 
@@ -153,43 +209,55 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
 
-fn colours(term: &str, colorterm: &str, no_color: &str) -> Colours {
+fn colours(term: &str, colorterm: &str, no_color: &str, tmux: bool) -> Colours {
+    let all = colorterm.contains("truecolor")
+        || colorterm.contains("24bit")
+        || term.ends_with("-direct")
+        || ALL_COLOURS.iter().any(|name| term.contains(name));
     if !no_color.is_empty() || term == "dumb" {
         Colours::None
-    } else if colorterm.contains("truecolor") || colorterm.contains("24bit") {
+    } else if all {
         Colours::True
-    } else {
+    } else if term.contains("256color") || tmux {
+        // tmux itself takes colours to the nearest that the terminal has.
         Colours::Indexed
+    } else {
+        Colours::Sixteen
     }
+}
+
+fn is_asked(term: &str) -> bool {
+    !NOT_ASKED.contains(&term) && !term.starts_with("vt1") && !term.starts_with("vt2")
 }
 
 fn multiplexer(term: &str, tmux: &str, screen: &str) -> bool {
     !tmux.is_empty() || !screen.is_empty() || term.starts_with("tmux") || term.starts_with("screen")
 }
 
-/// Asks [`QUESTION`]. Its last part tells of sixel, and every terminal answers
-/// it.
-fn ask() -> io::Result<Vec<u8>> {
+/// Asks the terminal, and waits [`PATIENCE`] at most.
+fn ask(about: &Terminal) -> io::Result<Answer> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     // A background job that touches the terminal would be stopped.
     if tcgetpgrp(&terminal)? != getpgrp() {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     enable_raw_mode()?;
-    let reply = converse(&mut terminal);
-    if reply.is_err() {
+    let answer = converse(&mut terminal, &question(about));
+    if answer.is_err() {
         // What arrives late must not end up at the shell's prompt.
         let _ = tcflush(&terminal, QueueSelector::IFlush);
     }
     disable_raw_mode()?;
-    reply
+    answer
 }
 
-fn converse(terminal: &mut File) -> io::Result<Vec<u8>> {
-    terminal.write_all(QUESTION)?;
+fn converse(terminal: &mut File, question: &str) -> io::Result<Answer> {
+    terminal.write_all(question.as_bytes())?;
     let deadline = Instant::now() + PATIENCE;
-    let mut reply = Vec::new();
-    while !is_complete(&reply) {
+    let mut answer = Answer::default();
+    let mut bytes = Vec::new();
+    let mut total = 0;
+    while !answer.is_complete(None) {
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = Timespec {
             tv_sec: 0,
@@ -199,45 +267,20 @@ fn converse(terminal: &mut File) -> io::Result<Vec<u8>> {
         if left.is_zero() || poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&wait))? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let mut bytes = [0; 256];
-        let count = terminal.read(&mut bytes)?;
-        reply.extend_from_slice(&bytes[..count]);
-        if count == 0 || reply.len() > LONGEST_REPLY {
+        let mut more = [0; 256];
+        let count = terminal.read(&mut more)?;
+        total += count;
+        if count == 0 || total > LONGEST_ANSWER {
             return Err(io::ErrorKind::InvalidData.into());
         }
+        bytes.extend_from_slice(&more[..count]);
+        // Keys that were typed meanwhile are no one's.
+        while let Some((sequence, length)) = sequence::first(&bytes) {
+            answer.take(&sequence);
+            bytes.drain(..length);
+        }
     }
-    Ok(reply)
-}
-
-/// The device attributes in a reply: the text between `ESC [ ?` and `c`.
-fn attributes(reply: &[u8]) -> Option<&[u8]> {
-    let start = reply.windows(3).position(|bytes| bytes == b"\x1b[?")? + 3;
-    let rest = &reply[start..];
-    let length = rest
-        .iter()
-        .position(|byte| !byte.is_ascii_digit() && *byte != b';')?;
-    (rest[length] == b'c').then_some(&rest[..length])
-}
-
-fn is_complete(reply: &[u8]) -> bool {
-    attributes(reply).is_some()
-}
-
-fn graphics_in(reply: &[u8]) -> Graphics {
-    let says = |words: &[u8]| reply.windows(words.len()).any(|bytes| bytes == words);
-    if says(b"\x1b_Gi=31;OK") && says(b"\x1b_Gi=32;") {
-        return Graphics::Kitty;
-    }
-    let sixel = attributes(reply).is_some_and(|attributes| {
-        attributes
-            .split(|byte| *byte == b';')
-            .any(|one| one == b"4")
-    });
-    if sixel {
-        Graphics::Sixel
-    } else {
-        Graphics::HalfBlocks
-    }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -245,47 +288,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_understood() {
-        assert_eq!(
-            graphics_in(b"\x1b_Gi=31;OK\x1b\\\x1b_Gi=32;EBADF:no such file\x1b\\\x1b[?62;c"),
-            Graphics::Kitty
-        );
-        // One that leaves the second question open would hang the printer.
-        assert_eq!(
-            graphics_in(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c"),
-            Graphics::HalfBlocks
-        );
-        assert_eq!(graphics_in(b"\x1b[?62;4;22c"), Graphics::Sixel);
-        assert_eq!(graphics_in(b"\x1b[?64;14;44c"), Graphics::HalfBlocks);
-        assert_eq!(
-            graphics_in(b"\x1b_Gi=31;ENOTSUPPORTED\x1b\\\x1b[?1;2c"),
-            Graphics::HalfBlocks
-        );
-        // A key that was typed first is no answer and spoils none.
-        assert_eq!(graphics_in(b"q\x1b[?62;4c"), Graphics::Sixel);
-    }
-
-    #[test]
-    fn a_reply_is_complete_with_the_device_attributes() {
-        assert!(is_complete(b"\x1b_Gi=31;OK\x1b\\\x1b[?62c"));
-        for partial in [
-            &b""[..],
-            b"\x1b",
-            b"\x1b[?",
-            b"\x1b[?62;4",
-            b"\x1b_Gi=31;OK\x1b\\",
-            b"c",
-        ] {
-            assert!(!is_complete(partial), "{partial:?}");
-        }
-    }
-
-    #[test]
     fn colours_follow_the_environment() {
-        assert_eq!(colours("xterm-256color", "truecolor", ""), Colours::True);
-        assert_eq!(colours("xterm-256color", "", ""), Colours::Indexed);
-        assert_eq!(colours("xterm-256color", "truecolor", "1"), Colours::None);
-        assert_eq!(colours("dumb", "", ""), Colours::None);
+        let by = |term, colorterm| colours(term, colorterm, "", false);
+        assert_eq!(by("xterm-256color", "truecolor"), Colours::True);
+        assert_eq!(by("linux", "24bit"), Colours::True);
+        for term in [
+            "xterm-direct",
+            "xterm-kitty",
+            "xterm-ghostty",
+            "alacritty",
+            "foot-extra",
+        ] {
+            assert_eq!(by(term, ""), Colours::True, "{term}");
+        }
+        for term in ["xterm-256color", "screen-256color", "tmux-256color"] {
+            assert_eq!(by(term, ""), Colours::Indexed, "{term}");
+        }
+        for term in ["linux", "xterm", "vt100", "ansi", "screen", "rxvt", ""] {
+            assert_eq!(by(term, ""), Colours::Sixteen, "{term}");
+        }
+        assert_eq!(by("dumb", "truecolor"), Colours::None);
+        assert_eq!(colours("xterm", "truecolor", "1", false), Colours::None);
+        // tmux calls itself screen at times, and knows more colours.
+        assert_eq!(colours("screen", "", "", true), Colours::Indexed);
+    }
+
+    #[test]
+    fn terminals_that_would_print_the_question_are_not_asked() {
+        for term in ["", "dumb", "linux", "vt100", "vt220", "ansi"] {
+            assert!(!is_asked(term), "{term}");
+        }
+        for term in ["xterm", "xterm-256color", "foot", "screen"] {
+            assert!(is_asked(term), "{term}");
+        }
     }
 
     #[test]

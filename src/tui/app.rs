@@ -1,19 +1,22 @@
 //! The dashboard's state: one struct, and no input or output.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::history::History;
 use super::view::losses::ChartState;
-use crate::job::{Job, Size};
+use crate::job::{Overrides, Plan, Size};
 use crate::picture::display_path;
 use crate::preset::{Entry, Layer, Preset};
-use crate::protocol::Step;
+use crate::protocol::{Memory, Step};
 
 /// How many changes can be undone.
 const MOST_UNDO: usize = 200;
 /// How many messages are kept.
-const MOST_MESSAGES: usize = 50;
+const MOST_MESSAGES: usize = 100;
+/// How many seconds a message stays in the footer; a warning stays longer.
+const NEWS: f64 = 6.0;
+const WARNING_NEWS: f64 = 20.0;
 
 /// All that the screen shows and the keys act on.
 #[derive(Debug)]
@@ -22,8 +25,9 @@ pub struct App {
     pub content: String,
     pub style: String,
     pub output: PathBuf,
-    /// The processor, once it is known.
+    /// The processor, once it is known, and the memory in use there.
     pub device: Option<String>,
+    pub memory: Option<Memory>,
     pub sizes: Vec<Size>,
     pub phase: Phase,
     /// The last iteration.
@@ -37,7 +41,11 @@ pub struct App {
     /// The preset as the user has it; the engine follows.
     pub preset: Preset,
     /// The preset it began with or that was last applied, for the differences.
+    /// Its network, schedule, start and seed are those of the next run, if
+    /// there is one.
     pub base: Preset,
+    /// What the command line says over every preset.
+    pub overrides: Overrides,
     pub undo: Vec<Preset>,
     pub redo: Vec<Preset>,
     /// The weights of muted rows, to bring back.
@@ -48,9 +56,19 @@ pub struct App {
     /// A number being typed for the selected row.
     pub typed: Option<String>,
     pub overlay: Option<Overlay>,
-    /// Whether the picture fills the screen.
-    pub picture_alone: bool,
+    /// Whether the pane that keys go to has all the room.
+    pub zoomed: bool,
+    /// Whether the picture is shown in place of the dashboard.
+    pub full_screen: bool,
     pub messages: VecDeque<Note>,
+    /// Seconds since the dashboard opened.
+    pub clock: f64,
+    /// How pictures are drawn, in words, and the bytes a second that the
+    /// terminal is sent.
+    pub drawn_as: String,
+    pub bytes_per_second: f64,
+    /// Where the words of libraries go.
+    pub log: Option<String>,
     /// Whether the user asked to stop and waits for the picture to be saved.
     pub leaving: bool,
     /// Whether it was Ctrl-C that asked to leave.
@@ -60,7 +78,7 @@ pub struct App {
 /// What the run is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Phase {
-    Preparing(String),
+    Preparing(Preparation),
     Running,
     Paused,
     Stopping,
@@ -71,6 +89,15 @@ pub enum Phase {
         message: String,
         output: Option<PathBuf>,
     },
+}
+
+/// How far the preparation is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preparation {
+    /// The steps so far, the last of them under way.
+    pub steps: Vec<String>,
+    /// How many there will be.
+    pub of: u32,
 }
 
 /// The pane that keys go to.
@@ -84,10 +111,34 @@ pub enum Pane {
 /// Something on top of the panes.
 #[derive(Debug)]
 pub enum Overlay {
-    Help { scroll: u16 },
+    Help {
+        scroll: u16,
+    },
     Quit,
     Presets(Chooser),
-    SavePreset { name: String, error: Option<String> },
+    SavePreset {
+        name: String,
+        error: Option<String>,
+    },
+    /// Layers to add to the content or the style.
+    Layers(LayerChooser),
+    /// Whether to begin anew, and from where.
+    Restart,
+    Messages {
+        scroll: u16,
+    },
+    /// The preset's file has a mistake; the run goes on.
+    Mistake(String),
+    /// The run failed.
+    Failure,
+}
+
+/// The layers that a part of the preset lacks.
+#[derive(Debug)]
+pub struct LayerChooser {
+    pub part: Part,
+    pub layers: Vec<Layer>,
+    pub selected: usize,
 }
 
 /// The list of presets, with what was typed to find one.
@@ -105,11 +156,7 @@ impl Chooser {
     pub fn shown(&self) -> Vec<&Entry> {
         let wanted = self.filter.to_lowercase();
         let matches = |entry: &&Entry| {
-            let description = entry
-                .description
-                .as_deref()
-                .unwrap_or_default()
-                .to_lowercase();
+            let description = entry.description().to_lowercase();
             entry.name.to_lowercase().contains(&wanted) || description.contains(&wanted)
         };
         self.entries.iter().filter(matches).collect()
@@ -117,10 +164,14 @@ impl Chooser {
 }
 
 /// A message to the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     pub text: String,
     pub warning: bool,
+    /// When it came, in seconds since the dashboard opened.
+    pub at: f64,
+    /// The iteration it came at, 0 before the first.
+    pub iteration: u32,
 }
 
 /// One of the three terms of the total.
@@ -140,24 +191,24 @@ pub struct Row {
 
 impl App {
     /// The state before the run told anything.
-    pub fn new(job: &Job) -> Self {
-        let name = |path: &std::path::Path| {
-            display_path(std::path::Path::new(path.file_name().unwrap_or_default()))
-        };
+    pub fn new(plan: &Plan) -> Self {
+        let name = |path: &Path| display_path(Path::new(path.file_name().unwrap_or_default()));
         Self {
-            content: name(&job.content.path),
-            style: name(&job.style.path),
-            output: job.output.clone(),
+            content: name(plan.content.path()),
+            style: name(plan.style.path()),
+            output: plan.output.clone(),
             device: None,
-            sizes: job.sizes(),
-            phase: Phase::Preparing("starting".to_owned()),
+            memory: None,
+            sizes: Vec::new(),
+            phase: Phase::Preparing(Preparation::default()),
             step: None,
             speed: None,
             left: None,
             history: History::default(),
             chart: ChartState::default(),
-            preset: job.preset.clone(),
-            base: job.preset.clone(),
+            preset: plan.preset.clone(),
+            base: plan.preset.clone(),
+            overrides: plan.overrides.clone(),
             undo: Vec::new(),
             redo: Vec::new(),
             muted: BTreeMap::new(),
@@ -165,11 +216,48 @@ impl App {
             row: 0,
             typed: None,
             overlay: None,
-            picture_alone: false,
+            zoomed: false,
+            full_screen: false,
             messages: VecDeque::new(),
+            clock: 0.0,
+            drawn_as: String::new(),
+            bytes_per_second: 0.0,
+            log: None,
             leaving: false,
             interrupted: false,
         }
+    }
+
+    /// The preset as a new run would take it: the weights as they are, and
+    /// what only a new run can take up as it was last asked for.
+    pub fn preset_of_new_run(&self) -> Preset {
+        self.preset.clone().for_a_run_like(&self.base)
+    }
+
+    /// Whether a weight differs from the preset's.
+    pub fn is_edited(&self, row: Row) -> bool {
+        let term = match row.part {
+            Part::Content => &self.base.content,
+            Part::Style => &self.base.style,
+            Part::Smoothness => return self.weight(row) != self.base.smoothness.weight,
+        };
+        let before = match row.layer {
+            None => Some(term.weight),
+            Some(layer) => term.layers.get(&layer).copied(),
+        };
+        before != Some(self.weight(row))
+    }
+
+    /// Whether anything was edited since the preset was applied.
+    pub fn has_edits(&self) -> bool {
+        self.preset_of_new_run() != self.base
+    }
+
+    /// The message that is still news.
+    pub fn news(&self) -> Option<&Note> {
+        let note = self.messages.back()?;
+        let lasts = if note.warning { WARNING_NEWS } else { NEWS };
+        (self.clock - note.at < lasts).then_some(note)
     }
 
     /// Every weight, in the order of the pane.
@@ -225,6 +313,33 @@ impl App {
             None => term.weight = weight,
             Some(layer) => drop(term.layers.insert(layer, weight)),
         }
+    }
+
+    /// Takes a row's layer out of its part, remembering the preset as it was.
+    /// False if the row is no layer.
+    pub fn remove_layer(&mut self, row: Row) -> bool {
+        let Some(layer) = row.layer else {
+            return false;
+        };
+        self.remember();
+        match row.part {
+            Part::Content => drop(self.preset.content.layers.remove(&layer)),
+            Part::Style => drop(self.preset.style.layers.remove(&layer)),
+            Part::Smoothness => {}
+        }
+        self.row = self.row.min(self.rows().len().saturating_sub(1));
+        true
+    }
+
+    /// The network's layers that a part lacks, in their order.
+    pub fn missing_layers(&self, part: Part) -> Vec<Layer> {
+        let there = match part {
+            Part::Content => &self.preset.content.layers,
+            Part::Style => &self.preset.style.layers,
+            Part::Smoothness => return Vec::new(),
+        };
+        let all = self.preset.network.layers();
+        all.filter(|layer| !there.contains_key(layer)).collect()
     }
 
     /// Puts the preset as it is on the pile of what can be undone.
@@ -290,6 +405,8 @@ impl App {
         self.messages.push_back(Note {
             text: text.into(),
             warning,
+            at: self.clock,
+            iteration: self.step.as_ref().map_or(0, |step| step.iteration),
         });
     }
 }

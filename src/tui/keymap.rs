@@ -7,26 +7,45 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Help,
+    Messages,
     Quit,
     Close,
     Accept,
     NextPane,
+    PreviousPane,
+    Zoom,
     Up,
     Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    /// Into the selected folder.
+    OpenFolder,
+    /// To the folder above.
+    FolderAbove,
+    /// Read the folder again.
+    Refresh,
     Less,
     More,
     MuchLess,
     MuchMore,
     Mute,
+    AddLayer,
+    RemoveLayer,
     Undo,
     Redo,
     Pause,
     Step,
     Snapshot,
+    Restart,
     Presets,
     SavePreset,
     NextPicture,
+    NextGraphics,
+    NextTheme,
     FullScreen,
+    ShowAnew,
     ToggleLog,
     ToggleWindow,
     ZoomIn,
@@ -34,6 +53,7 @@ pub enum Action {
     ToggleSmoothness,
     CursorLeft,
     CursorRight,
+    CursorEnd,
     Suspend,
     Interrupt,
 }
@@ -48,6 +68,10 @@ pub enum Context {
     Picture,
     /// A list or a question on top of the panes.
     Overlay,
+    /// The picture in place of the dashboard.
+    FullScreen,
+    /// The start screen, where other keys are typed text.
+    Start,
 }
 
 /// One row of the table.
@@ -80,9 +104,9 @@ const fn row(
     }
 }
 
-const fn control(key: char, action: Action, words: &'static str) -> Binding {
+const fn control(context: Context, key: char, action: Action, words: &'static str) -> Binding {
     Binding {
-        context: Context::Anywhere,
+        context,
         key: KeyCode::Char(key),
         modifiers: KeyModifiers::CONTROL,
         action,
@@ -92,7 +116,7 @@ const fn control(key: char, action: Action, words: &'static str) -> Binding {
 }
 
 use Action as A;
-use Context::{Anywhere, Layers, Losses, Overlay, Picture};
+use Context::{Anywhere, FullScreen, Layers, Losses, Overlay, Picture, Start};
 use KeyCode::Char;
 
 /// The table.
@@ -106,6 +130,20 @@ pub const KEYS: &[Binding] = &[
         false,
     ),
     row(Anywhere, KeyCode::Tab, A::NextPane, "pane", true),
+    row(
+        Anywhere,
+        KeyCode::BackTab,
+        A::PreviousPane,
+        "pane before",
+        false,
+    ),
+    row(
+        Anywhere,
+        Char('z'),
+        A::Zoom,
+        "all room for this pane, and back",
+        false,
+    ),
     row(Anywhere, Char('p'), A::Presets, "presets", true),
     row(
         Anywhere,
@@ -114,15 +152,6 @@ pub const KEYS: &[Binding] = &[
         "save the weights as a preset",
         false,
     ),
-    row(Anywhere, Char('s'), A::Snapshot, "snapshot", true),
-    row(
-        Anywhere,
-        Char('n'),
-        A::NextPicture,
-        "painting, content, style or split",
-        false,
-    ),
-    row(Anywhere, Char('v'), A::FullScreen, "picture alone", true),
     row(
         Anywhere,
         Char('u'),
@@ -131,6 +160,35 @@ pub const KEYS: &[Binding] = &[
         false,
     ),
     row(Anywhere, Char('U'), A::Redo, "redo it", false),
+    row(
+        Anywhere,
+        Char('s'),
+        A::Snapshot,
+        "save a snapshot and go on",
+        false,
+    ),
+    row(
+        Anywhere,
+        Char('r'),
+        A::Restart,
+        "restart, from the start or from here",
+        false,
+    ),
+    row(
+        Anywhere,
+        Char('n'),
+        A::NextPicture,
+        "painting, content, style, before and after",
+        false,
+    ),
+    row(Anywhere, Char('v'), A::FullScreen, "view full screen", true),
+    row(
+        Anywhere,
+        Char('g'),
+        A::NextGraphics,
+        "draw pictures as pixels, as cells, or as suits",
+        false,
+    ),
     row(
         Anywhere,
         Char('l'),
@@ -152,15 +210,28 @@ pub const KEYS: &[Binding] = &[
         "chart: smoothness too",
         false,
     ),
+    row(
+        Anywhere,
+        Char('T'),
+        A::NextTheme,
+        "next colour theme",
+        false,
+    ),
+    row(Anywhere, Char('i'), A::Messages, "messages so far", false),
     row(Anywhere, Char('?'), A::Help, "help", true),
     row(Anywhere, Char('q'), A::Quit, "quit", true),
-    control('c', A::Interrupt, "stop and save; twice leaves at once"),
-    control('z', A::Suspend, "suspend"),
+    control(
+        Anywhere,
+        'c',
+        A::Interrupt,
+        "stop and save; twice leaves at once",
+    ),
+    control(Anywhere, 'z', A::Suspend, "suspend"),
     row(Layers, KeyCode::Up, A::Up, "choose a weight", false),
     row(Layers, Char('k'), A::Up, "", false),
     row(Layers, KeyCode::Down, A::Down, "", false),
     row(Layers, Char('j'), A::Down, "", false),
-    row(Layers, KeyCode::Right, A::More, "more", true),
+    row(Layers, KeyCode::Right, A::More, "a tenth more", true),
     row(Layers, Char('+'), A::More, "", false),
     row(Layers, Char('='), A::More, "", false),
     row(Layers, KeyCode::Left, A::Less, "less", true),
@@ -168,41 +239,96 @@ pub const KEYS: &[Binding] = &[
     row(Layers, Char('>'), A::MuchMore, "twice as much", false),
     row(Layers, Char('<'), A::MuchLess, "half as much", false),
     row(Layers, Char('m'), A::Mute, "mute", true),
+    row(Layers, Char('a'), A::AddLayer, "add a layer", false),
+    row(
+        Layers,
+        Char('x'),
+        A::RemoveLayer,
+        "take the layer out",
+        false,
+    ),
+    row(Layers, KeyCode::Delete, A::RemoveLayer, "", false),
     row(
         Losses,
         KeyCode::Left,
         A::CursorLeft,
         "read an earlier point",
-        false,
+        true,
     ),
     row(
         Losses,
         KeyCode::Right,
         A::CursorRight,
         "read a later point",
-        false,
+        true,
     ),
-    row(Losses, Char('+'), A::ZoomIn, "shorter window", false),
-    row(Losses, Char('='), A::ZoomIn, "", false),
-    row(Losses, Char('-'), A::ZoomOut, "longer window", false),
     row(
-        Picture,
-        KeyCode::Left,
-        A::Less,
-        "move the split left",
+        Losses,
+        KeyCode::Esc,
+        A::CursorEnd,
+        "back to the latest",
         false,
     ),
+    row(Losses, Char('+'), A::ZoomIn, "shorter window", true),
+    row(Losses, Char('='), A::ZoomIn, "", false),
+    row(Losses, Char('-'), A::ZoomOut, "longer window", true),
+    row(Picture, KeyCode::Left, A::Less, "move the split left", true),
     row(
         Picture,
         KeyCode::Right,
         A::More,
         "move the split right",
+        true,
+    ),
+    row(Overlay, KeyCode::Enter, A::Accept, "take it", true),
+    row(Overlay, KeyCode::Esc, A::Close, "close", true),
+    row(Overlay, KeyCode::Up, A::Up, "up", false),
+    row(Overlay, KeyCode::Down, A::Down, "down", false),
+    row(FullScreen, Char('v'), A::Close, "back", true),
+    row(FullScreen, KeyCode::Esc, A::Close, "", false),
+    row(FullScreen, Char('q'), A::Close, "", false),
+    row(FullScreen, KeyCode::Enter, A::Close, "", false),
+    row(
+        FullScreen,
+        Char('n'),
+        A::NextPicture,
+        "the next picture",
+        true,
+    ),
+    row(
+        FullScreen,
+        Char(' '),
+        A::ShowAnew,
+        "show it as it is now",
+        true,
+    ),
+    row(FullScreen, Char('r'), A::ShowAnew, "", false),
+    row(Start, KeyCode::Enter, A::Accept, "take it", true),
+    row(Start, KeyCode::Tab, A::NextPane, "next step", true),
+    row(Start, Char('?'), A::Help, "help", true),
+    Binding {
+        footer: true,
+        ..control(Start, 'c', A::Interrupt, "leave")
+    },
+    row(
+        Start,
+        KeyCode::BackTab,
+        A::PreviousPane,
+        "the step before",
         false,
     ),
-    row(Overlay, KeyCode::Esc, A::Close, "close", true),
-    row(Overlay, KeyCode::Enter, A::Accept, "take it", true),
-    row(Overlay, KeyCode::Up, A::Up, "", false),
-    row(Overlay, KeyCode::Down, A::Down, "", false),
+    row(Start, KeyCode::Left, A::FolderAbove, "folder above", true),
+    row(Start, KeyCode::Backspace, A::FolderAbove, "", false),
+    row(Start, KeyCode::Right, A::OpenFolder, "open folder", true),
+    row(Start, KeyCode::Up, A::Up, "up", false),
+    row(Start, KeyCode::Down, A::Down, "down", false),
+    row(Start, KeyCode::PageUp, A::PageUp, "a page up", false),
+    row(Start, KeyCode::PageDown, A::PageDown, "a page down", false),
+    row(Start, KeyCode::Home, A::First, "to the first", false),
+    row(Start, KeyCode::End, A::Last, "to the last", false),
+    row(Start, KeyCode::Esc, A::Close, "clear what was typed", false),
+    control(Start, 'r', A::Refresh, "read the folder again"),
+    control(Start, 'z', A::Suspend, "suspend"),
 ];
 
 /// What a key means in a context, falling back to what it means anywhere.
@@ -220,25 +346,29 @@ pub fn action(context: Context, event: KeyEvent) -> Option<Action> {
     let found = match context {
         // What an overlay does not know, it keeps from what lies below; the
         // keys that must always work are the ones with Control.
-        Context::Overlay => within(Overlay)
+        Context::Overlay | Context::FullScreen => within(context)
             .or_else(|| within(Anywhere).filter(|binding| !binding.modifiers.is_empty())),
+        // What is not in its rows is typed.
+        Context::Start => within(Start),
         _ => within(context).or_else(|| within(Anywhere)),
     };
     found.map(|binding| binding.action)
 }
 
-/// A key as it is written in the footer and in the help.
-pub fn name(binding: &Binding) -> String {
+/// A key as it is written in the footer, in the help and in the README.
+pub fn name(binding: &Binding, ascii: bool) -> String {
+    let arrow = |symbol: &str, word: &str| if ascii { word } else { symbol }.to_owned();
     let key = match binding.key {
         Char(' ') => "space".to_owned(),
         Char(character) => character.to_string(),
         KeyCode::Tab => "tab".to_owned(),
+        KeyCode::BackTab => "shift-tab".to_owned(),
         KeyCode::Esc => "esc".to_owned(),
         KeyCode::Enter => "enter".to_owned(),
-        KeyCode::Up => "up".to_owned(),
-        KeyCode::Down => "down".to_owned(),
-        KeyCode::Left => "left".to_owned(),
-        KeyCode::Right => "right".to_owned(),
+        KeyCode::Up => arrow("↑", "up"),
+        KeyCode::Down => arrow("↓", "down"),
+        KeyCode::Left => arrow("←", "left"),
+        KeyCode::Right => arrow("→", "right"),
         other => format!("{other:?}").to_lowercase(),
     };
     if binding.modifiers.contains(KeyModifiers::CONTROL) {
@@ -247,6 +377,43 @@ pub fn name(binding: &Binding) -> String {
         key
     }
 }
+
+/// Every key of an action in a context, as [`name`] writes them.
+fn names(context: Context, action: Action, ascii: bool) -> String {
+    let keys: Vec<String> = KEYS
+        .iter()
+        .filter(|binding| binding.context == context && binding.action == action)
+        .map(|binding| name(binding, ascii))
+        .collect();
+    keys.join(" ")
+}
+
+/// The table as people read it: for each context its title, and its rows.
+pub fn explained(ascii: bool) -> Vec<(&'static str, Vec<(String, &'static str)>)> {
+    CONTEXTS
+        .iter()
+        .map(|&(context, title)| (title, rows(context, ascii)))
+        .collect()
+}
+
+/// The keys and the words of each action of a context.
+pub fn rows(context: Context, ascii: bool) -> Vec<(String, &'static str)> {
+    KEYS.iter()
+        .filter(|binding| binding.context == context && !binding.words.is_empty())
+        .map(|binding| (names(context, binding.action, ascii), binding.words))
+        .collect()
+}
+
+/// The contexts in the order of the help, and what they are called there.
+const CONTEXTS: &[(Context, &str)] = &[
+    (Anywhere, "anywhere"),
+    (Layers, "weights"),
+    (Losses, "losses"),
+    (Picture, "picture"),
+    (Overlay, "lists and questions"),
+    (FullScreen, "picture in full screen"),
+    (Start, "start screen"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -259,7 +426,12 @@ mod tests {
                 let same = one.context == other.context
                     && one.key == other.key
                     && one.modifiers == other.modifiers;
-                assert!(!same, "{} is bound twice in {:?}", name(one), one.context);
+                assert!(
+                    !same,
+                    "{} is bound twice in {:?}",
+                    name(one, true),
+                    one.context
+                );
             }
         }
     }
@@ -275,6 +447,48 @@ mod tests {
         }
     }
 
+    /// The README's table, between its two marks.
+    fn in_readme(readme: &str) -> (usize, usize) {
+        let start = readme.find(START).expect("the mark of the start") + START.len();
+        let end = readme.find(END).expect("the mark of the end");
+        (start, end)
+    }
+    const START: &str = "<!-- keys: written by `UPDATE_README=1 cargo test keys` -->\n";
+    const END: &str = "<!-- end of keys -->";
+
+    #[test]
+    fn the_readme_has_every_key() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).expect("the README");
+        let mut table = String::from("| Where | Key | What it does |\n| --- | --- | --- |\n");
+        for (title, rows) in explained(true) {
+            let mut title = title;
+            for (keys, words) in rows {
+                let keys: Vec<String> = keys.split(' ').map(|key| format!("`{key}`")).collect();
+                table += &format!("| {title} | {} | {words} |\n", keys.join(" "));
+                title = "";
+            }
+        }
+        let (start, end) = in_readme(&readme);
+        if std::env::var_os("UPDATE_README").is_some() {
+            let written = format!("{}{table}{}", &readme[..start], &readme[end..]);
+            std::fs::write(path, written).expect("to write the README");
+        } else {
+            assert_eq!(&readme[start..end], table, "see the mark in the README");
+        }
+    }
+
+    #[test]
+    fn every_context_is_explained() {
+        for binding in KEYS {
+            assert!(
+                CONTEXTS
+                    .iter()
+                    .any(|(context, _)| *context == binding.context)
+            );
+        }
+    }
+
     #[test]
     fn contexts_come_before_anywhere() {
         let press = |context, code| action(context, KeyEvent::from(code));
@@ -286,5 +500,8 @@ mod tests {
         assert_eq!(action(Overlay, interrupt), Some(A::Interrupt));
         let shifted = KeyEvent::new(Char('?'), KeyModifiers::SHIFT);
         assert_eq!(action(Layers, shifted), Some(A::Help));
+        assert_eq!(press(Start, Char('q')), None, "it is typed");
+        let back = KeyEvent::new(KeyCode::BackTab, KeyModifiers::SHIFT);
+        assert_eq!(action(Start, back), Some(A::PreviousPane));
     }
 }

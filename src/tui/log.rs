@@ -4,7 +4,7 @@
 //! which would tear the screen. They are kept in a file instead.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -22,17 +22,22 @@ static REAL_STDERR: Mutex<Option<OwnedFd>> = Mutex::new(None);
 /// Sends stderr to a file until dropped.
 #[derive(Debug)]
 pub struct Log {
-    path: PathBuf,
+    /// None where stderr went to a file of the user's choice already.
+    path: Option<PathBuf>,
 }
 
 impl Log {
     /// Sends all that this process writes to stderr to the log, which only its
     /// owner may read. Where the usual place cannot be written to, it is the
-    /// cache directory, else a new temporary file.
+    /// cache directory, else a new temporary file. A stderr that is no terminal
+    /// cannot tear the screen, and is left alone.
     ///
     /// # Errors
     /// When no file can be written at all, or a log was started already.
     pub fn start() -> io::Result<Self> {
+        if !io::stderr().is_terminal() {
+            return Ok(Self { path: None });
+        }
         let mut real = lock_real_stderr();
         if real.is_some() {
             return Err(io::Error::other("stderr goes to the log already"));
@@ -47,12 +52,12 @@ impl Log {
         let before = io::stderr().as_fd().try_clone_to_owned()?;
         rustix::stdio::dup2_stderr(file)?;
         *real = Some(before);
-        Ok(Self { path })
+        Ok(Self { path: Some(path) })
     }
 
-    /// The file that is written to.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The file that is written to; none where stderr was left alone.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 }
 

@@ -6,33 +6,39 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
 
 use super::app::App;
-use super::theme::Theme;
+use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
 use super::view;
-use crate::job::{DeviceChoice, Job};
-use crate::picture::{Picture, Source};
-use crate::preset::Preset;
+use crate::job::{DeviceChoice, Overrides, PictureFile, Plan, Size};
+use crate::preset::{Preset, Scale};
 use crate::preview::pane::Pane;
 use crate::preview::terminal::{Colours, Graphics};
-use crate::protocol::{Event, LayerLosses, Step};
+use crate::protocol::{Event, LayerLosses, Memory, Step};
 
-/// A dashboard on a job of two small pictures.
-pub fn app() -> App {
-    let source = |name: &str| Source {
-        picture: Picture::from_rgb8(4, 3, &[120; 36]).expect("a picture"),
-        path: PathBuf::from("pictures").join(name),
-        sha256: String::new(),
-    };
-    App::new(&Job {
+mod fake;
+mod whole;
+
+/// A plan for two pictures that are not there.
+pub fn plan() -> Plan {
+    let picture = |name: &str| PictureFile::At(PathBuf::from("pictures").join(name));
+    Plan {
         preset: Preset::default(),
-        content: source("tower.jpg"),
-        style: source("night.jpg"),
-        start: None,
+        content: picture("tower.jpg"),
+        style: picture("night.jpg"),
         device: DeviceChoice::Cpu,
         output: PathBuf::from("tower-night.png"),
-    })
+        preset_name: None,
+        overrides: Overrides::default(),
+    }
+}
+
+/// A dashboard that has just opened.
+pub fn app() -> App {
+    App::new(&plan())
 }
 
 /// An iteration with made-up losses that fall.
@@ -76,9 +82,22 @@ pub fn type_text(app: &mut App, text: &str) {
 }
 
 /// A dashboard two hundred iterations on.
-fn running() -> App {
+pub fn running() -> App {
     let mut app = app();
     app.device = Some("cpu".to_owned());
+    app.sizes = [(128, 85, 150), (256, 171, 150), (512, 341, 100)]
+        .map(|(width, height, iterations)| Size {
+            width,
+            height,
+            iterations,
+        })
+        .to_vec();
+    app.memory = Some(Memory {
+        used_bytes: 1_400_000_000,
+        total_bytes: 24 << 30,
+    });
+    app.drawn_as = "half-blocks".to_owned();
+    app.bytes_per_second = 14_200.0;
     for iteration in 1..=200 {
         update(&mut app, Message::Event(Event::Step(step(iteration))));
     }
@@ -99,7 +118,7 @@ fn screen(app: &App, size: (u16, u16)) -> String {
 fn drawn(app: &App, (width, height): (u16, u16)) -> TestBackend {
     let mut pane = Pane::new(Graphics::HalfBlocks, None, Colours::True, false);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
-    let theme = Theme::new(Colours::True, false);
+    let theme = Theme::new(Palette::default(), Colours::True, false);
     terminal
         .draw(|frame| view::draw(frame, app, &mut pane, &theme))
         .expect("a screen");
@@ -122,7 +141,85 @@ fn running_screens() {
 
 #[test]
 fn preparing_screens() {
-    snapshots("preparing", &app());
+    let mut app = app();
+    for what in [
+        "reading tower.jpg",
+        "reading night.jpg",
+        "finding the processor",
+    ] {
+        let what = what.to_owned();
+        let event = Event::Preparing {
+            what,
+            step: 1,
+            of: 6,
+        };
+        update(&mut app, Message::Event(event));
+    }
+    snapshots("preparing", &app);
+}
+
+#[test]
+fn finished_screens() {
+    let mut app = running();
+    let finished = Event::Finished {
+        output: Some(PathBuf::from("pictures/of/a/long/name/tower-night.png")),
+        iterations: 200,
+        elapsed: 20.0,
+        stopped: true,
+    };
+    update(&mut app, Message::Event(finished));
+    snapshots("finished", &app);
+}
+
+#[test]
+fn restart_screens() {
+    let mut app = running();
+    let other = Preset {
+        name: "poster".to_owned(),
+        schedule: vec![Scale {
+            size: 1536,
+            iterations: 300,
+        }],
+        ..app.preset.clone()
+    };
+    update(&mut app, Message::Loaded(Ok(Box::new(other))));
+    snapshots("restart", &app);
+}
+
+#[test]
+fn mistake_screens() {
+    let mut app = running();
+    let text = "style:\n  layers: {relu3_4: 1}\n";
+    let error = Preset::from_yaml(text, "mine.yaml").expect_err("a mistake");
+    update(&mut app, Message::PresetFile(Err(error.to_string())));
+    snapshots("mistake", &app);
+}
+
+#[test]
+fn layer_screens() {
+    let mut app = running();
+    press(&mut app, KeyCode::Char('a'));
+    snapshots("layers", &app);
+}
+
+#[test]
+fn message_screens() {
+    let mut app = running();
+    app.note("snapshot saved", false);
+    app.note(
+        "the line search gave up; going on by steepest descent",
+        true,
+    );
+    press(&mut app, KeyCode::Char('i'));
+    snapshots("messages", &app);
+}
+
+#[test]
+fn zoomed_screens() {
+    let mut app = running();
+    press(&mut app, KeyCode::Tab);
+    press(&mut app, KeyCode::Char('z'));
+    snapshots("zoomed", &app);
 }
 
 #[test]
@@ -174,7 +271,7 @@ fn preset_screens() {
 #[test]
 fn no_size_is_too_small_to_draw() {
     let mut app = running();
-    for overlay in ["", "?", "q", "S"] {
+    for overlay in ["", "?", "q", "S", "a", "r", "i", "z"] {
         type_text(&mut app, overlay);
         for width in (0..130).step_by(7) {
             for height in 0..40 {
@@ -183,6 +280,74 @@ fn no_size_is_too_small_to_draw() {
         }
         press(&mut app, KeyCode::Esc);
     }
+}
+
+/// The style of the cell where `words` begin.
+fn style_of(backend: &TestBackend, words: &str) -> Style {
+    let text = backend.to_string();
+    let buffer = backend.buffer();
+    for (y, line) in text.lines().enumerate() {
+        // Each line is quoted.
+        let line = line.trim_start_matches('"');
+        if let Some(byte) = line.find(words) {
+            let x = Line::raw(&line[..byte]).width();
+            return buffer[(x as u16, y as u16)].style();
+        }
+    }
+    panic!("no {words} in\n{text}");
+}
+
+#[test]
+fn colours_say_what_is_what() {
+    let theme = Theme::new(Palette::default(), Colours::True, false);
+    let mut app = running();
+    press(&mut app, KeyCode::Down);
+    press(&mut app, KeyCode::Char('>'));
+    press(&mut app, KeyCode::Down);
+    app.note("careful", true);
+    let screen = drawn(&app, (120, 36));
+    let foreground = |words: &str| style_of(&screen, words).fg;
+    let is = |style: Style| Some(style.fg.unwrap_or(Color::Reset));
+    assert_eq!(foreground("tower.jpg"), is(theme.content));
+    assert_eq!(foreground("night.jpg"), is(theme.style));
+    assert_eq!(foreground("careful"), is(theme.warning));
+    assert_eq!(foreground("painting "), is(theme.good));
+    // The selected row stands out, and so does the weight that was changed.
+    let selected = style_of(&screen, "style        ").add_modifier;
+    assert!(selected.contains(Modifier::REVERSED));
+    let row = screen.to_string();
+    let row = row
+        .lines()
+        .find(|line| line.contains("  relu4_2"))
+        .expect("the edited row");
+    assert!(row.contains("2*"), "{row}");
+}
+
+#[test]
+fn without_colours_nothing_is_coloured() {
+    let theme = Theme::new(Palette::default(), Colours::None, true);
+    let mut pane = Pane::new(Graphics::HalfBlocks, None, Colours::None, true);
+    let mut terminal = Terminal::new(TestBackend::new(120, 36)).expect("a terminal");
+    let mut app = running();
+    app.note("careful", true);
+    terminal
+        .draw(|frame| view::draw(frame, &app, &mut pane, &theme))
+        .expect("a screen");
+    let buffer = terminal.backend().buffer();
+    for cell in &buffer.content {
+        assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+        assert!(cell.symbol().is_ascii(), "{} is not ASCII", cell.symbol());
+    }
+}
+
+#[test]
+fn names_are_made_harmless() {
+    let mut plan = plan();
+    plan.content = PictureFile::At(PathBuf::from("to\u{1b}[2Jwer\n.jpg"));
+    let mut app = App::new(&plan);
+    app.preset.name = "na\u{1b}]0;me".to_owned();
+    let screen = screen(&app, (120, 36));
+    assert!(!screen.contains('\u{1b}'));
 }
 
 #[test]

@@ -419,3 +419,32 @@ fn too_many_or_no_pixels_are_refused_by_the_header() {
     let error = decode_bytes(&wide).unwrap_err();
     assert!(matches!(error, PictureError::NoPixels { .. }), "{error}");
 }
+
+#[test]
+fn a_look_tells_pictures_from_other_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let rgb = [10; 12];
+    let whole = encoded(ImageFormat::Png, (2, 2), &rgb, None, None);
+    std::fs::write(at("whole.png"), &whole).unwrap();
+    std::fs::write(at("words.png"), "no picture at all").unwrap();
+    std::fs::write(at("empty.png"), "").unwrap();
+    assert!(check(&at("whole.png")).is_ok());
+    let refused = |path: &Path| check(path).unwrap_err();
+    assert!(matches!(
+        refused(&at("words.png")),
+        PictureError::UnknownKind { .. }
+    ));
+    assert!(matches!(
+        refused(&at("empty.png")),
+        PictureError::Empty { .. }
+    ));
+    assert!(matches!(
+        refused(&at("none.png")),
+        PictureError::NotFound { .. }
+    ));
+    assert!(matches!(
+        refused(folder.path()),
+        PictureError::IsFolder { .. }
+    ));
+}

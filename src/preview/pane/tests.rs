@@ -1,9 +1,11 @@
 use super::*;
+use crate::tui::theme::Palette;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
 const RED: [u8; 3] = [255, 0, 0];
@@ -29,14 +31,20 @@ fn half_blocks() -> Pane {
 
 /// A pane with pixels whatever terminal the tests run in.
 fn with_pixels(graphics: Graphics) -> Pane {
+    Pane::new(graphics, Some((8, 16)), Colours::True, false)
+}
+
+/// A pane whose encoder always fails, as half-blocks cannot be encoded.
+fn with_broken_pixels() -> Pane {
     let mut pane = half_blocks();
-    pane.pixels = Pixels::start(graphics, (8, 16));
+    let terminal = Capabilities::assumed(Graphics::HalfBlocks, Some((8, 16)));
+    pane.pixels = Pixels::start(terminal, (8, 16));
     pane
 }
 
 fn draw(pane: &mut Pane, columns: u16, rows: u16, ascii: bool) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    let theme = Theme::new(Colours::True, ascii);
+    let theme = Theme::new(Palette::default(), Colours::True, ascii);
     terminal
         .draw(|frame| pane.draw(frame, frame.area(), &theme, "painting"))
         .unwrap();
@@ -88,7 +96,7 @@ fn ascii_draws_nothing_but_ascii_and_no_colour() {
     let mut pane = Pane::new(Graphics::Kitty, Some((8, 16)), Colours::True, true);
     assert!(!pane.shows_pixels());
     pane.set_painting(preview(1, 10, 8, [255; 3]));
-    pane.set_content(&picture(10, 8, [0; 3]));
+    pane.set_content(Kept::of(&picture(10, 8, [0; 3])));
     pane.show(Shown::Split);
     let buffer = draw(&mut pane, 12, 6, true);
     assert_eq!(row(&buffer, 0), "+painting--+");
@@ -100,7 +108,7 @@ fn ascii_draws_nothing_but_ascii_and_no_colour() {
 fn a_split_shows_content_left_and_painting_right() {
     let mut pane = half_blocks();
     pane.show(Shown::Split);
-    pane.set_content(&picture(40, 32, BLUE));
+    pane.set_content(Kept::of(&picture(40, 32, BLUE)));
     pane.set_painting(preview(1, 10, 8, RED));
     let buffer = draw(&mut pane, 12, 6, false);
     assert_eq!(row(&buffer, 2), "│▀▀▀▀▀│▀▀▀▀│");
@@ -118,7 +126,7 @@ fn a_split_shows_content_left_and_painting_right() {
     // One picture alone fills the pane.
     let mut pane = half_blocks();
     pane.show(Shown::Split);
-    pane.set_content(&picture(40, 32, BLUE));
+    pane.set_content(Kept::of(&picture(40, 32, BLUE)));
     let buffer = draw(&mut pane, 12, 6, false);
     assert_eq!(row(&buffer, 2), "│▀▀▀▀▀▀▀▀▀▀│");
 }
@@ -131,7 +139,7 @@ fn only_what_is_shown_makes_it_fresh() {
     assert!(pane.is_fresh());
     draw(&mut pane, 12, 6, false);
     assert!(!pane.is_fresh());
-    pane.set_style(&picture(4, 4, BLUE));
+    pane.set_style(Kept::of(&picture(4, 4, BLUE)));
     pane.set_split(0.2);
     assert!(!pane.is_fresh());
     pane.show(Shown::Style);
@@ -158,7 +166,7 @@ fn an_empty_pane_says_so_and_bad_previews_are_ignored() {
 #[test]
 fn large_pictures_are_kept_small() {
     let mut pane = half_blocks();
-    pane.set_content(&picture(2000, 10, RED));
+    pane.set_content(Kept::of(&picture(2000, 10, RED)));
     let kept = pane.content.as_ref().unwrap();
     assert_eq!(kept.dimensions(), (1024, 5));
 }
@@ -168,7 +176,7 @@ fn no_size_panics() {
     for graphics in [Graphics::HalfBlocks, Graphics::Kitty, Graphics::Sixel] {
         let mut pane = with_pixels(graphics);
         pane.set_painting(preview(1, 7, 5, RED));
-        pane.set_content(&picture(3, 9, BLUE));
+        pane.set_content(Kept::of(&picture(3, 9, BLUE)));
         for columns in 1..20 {
             for rows in 1..20 {
                 draw(&mut pane, columns, rows, columns % 2 == 0);
@@ -230,8 +238,7 @@ fn the_latest_painting_wins() {
 
 #[test]
 fn where_pixels_fail_half_blocks_go_on() {
-    // Half-blocks cannot be encoded: this encoder always fails.
-    let mut pane = with_pixels(Graphics::HalfBlocks);
+    let mut pane = with_broken_pixels();
     pane.set_painting(preview(1, 80, 64, RED));
     draw(&mut pane, 12, 6, false);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -245,13 +252,7 @@ fn where_pixels_fail_half_blocks_go_on() {
 }
 
 #[test]
-fn only_terminals_that_can_place_pixels_in_a_pane_do() {
-    assert!(fits_a_pane(Graphics::Kitty, "xterm-kitty"));
-    assert!(fits_a_pane(Graphics::Kitty, "xterm-ghostty"));
-    assert!(!fits_a_pane(Graphics::Kitty, "xterm-256color"));
-    assert!(fits_a_pane(Graphics::Sixel, "xterm-256color"));
-    assert!(!fits_a_pane(Graphics::HalfBlocks, "xterm-kitty"));
-    // Without the size of a cell nothing can be placed.
+fn without_the_size_of_a_cell_there_are_no_pixels() {
     let pane = Pane::new(Graphics::Sixel, None, Colours::True, false);
     assert!(!pane.shows_pixels());
     let pane = Pane::new(Graphics::Sixel, Some((0, 0)), Colours::True, false);
@@ -262,4 +263,183 @@ fn only_terminals_that_can_place_pixels_in_a_pane_do() {
 fn kitty_is_asked_to_free_both_pictures() {
     let pane = with_pixels(Graphics::Kitty);
     assert_eq!(pane.farewell().matches("a=d,d=I").count(), 2);
+}
+
+/// Draws frame after frame on one screen, as the dashboard does, and gives what
+/// the last one would have written.
+struct Screen {
+    terminal: Terminal<TestBackend>,
+    frames: Vec<Buffer>,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let frames = vec![Buffer::empty(Rect::new(0, 0, 12, 6))];
+        let terminal = Terminal::new(TestBackend::new(12, 6)).unwrap();
+        Self { terminal, frames }
+    }
+
+    fn draw(&mut self, pane: &mut Pane) {
+        let theme = Theme::new(Palette::default(), Colours::True, false);
+        let frame = self
+            .terminal
+            .draw(|frame| pane.draw(frame, frame.area(), &theme, "x"))
+            .unwrap();
+        self.frames.push(frame.buffer.clone());
+    }
+
+    /// The cells that the last frame changed.
+    fn sent(&self) -> Vec<&str> {
+        let [.., before, after] = &self.frames[..] else {
+            panic!("no frames");
+        };
+        before
+            .diff(after)
+            .into_iter()
+            .map(|(_, _, cell)| cell.symbol())
+            .collect()
+    }
+
+    fn draw_until_pixels(&mut self, pane: &mut Pane) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        self.draw(pane);
+        while !pane.describe().ends_with("80×64") {
+            assert!(Instant::now() < deadline, "nothing was encoded");
+            sleep(Duration::from_millis(1));
+            if pane.is_fresh() {
+                self.draw(pane);
+            }
+        }
+    }
+}
+
+#[test]
+fn pictures_are_sent_again_when_they_must_and_only_then() {
+    for graphics in [Graphics::Iterm, Graphics::Sixel, Graphics::Kitty] {
+        let mut pane = with_pixels(graphics);
+        pane.set_painting(preview(1, 80, 64, RED));
+        let mut screen = Screen::new();
+        screen.draw_until_pixels(&mut pane);
+        assert!(screen.sent().iter().any(|cell| cell.len() > 100));
+        // Kitty's first cell turns from picture to placeholder.
+        screen.draw(&mut pane);
+        assert!(screen.sent().len() <= usize::from(graphics == Graphics::Kitty));
+        for _ in 0..3 {
+            assert!(!pane.is_fresh());
+            screen.draw(&mut pane);
+            assert_eq!(screen.sent(), [""; 0], "{graphics:?}");
+        }
+        // Something covers it and goes away.
+        pane.use_pixels(false);
+        screen.draw(&mut pane);
+        assert_eq!(screen.sent().len(), 40, "every cell is drawn over");
+        assert_eq!(pane.describe(), "half-blocks");
+        pane.use_pixels(true);
+        assert!(pane.is_fresh());
+        screen.draw(&mut pane);
+        assert!(!screen.sent().is_empty());
+        assert!(pane.describe().starts_with(graphics.name()));
+        // The terminal lost it.
+        pane.send_again();
+        screen.draw_until_pixels(&mut pane);
+        assert!(screen.sent().iter().any(|cell| cell.len() > 100));
+    }
+}
+
+#[test]
+fn the_terminal_s_answer_may_come_late() {
+    let mut pane = half_blocks();
+    pane.set_painting(preview(1, 80, 64, RED));
+    let mut screen = Screen::new();
+    screen.draw(&mut pane);
+    assert_eq!(pane.describe(), "half-blocks");
+    assert!(!pane.is_fresh());
+    let answer = Capabilities::assumed(Graphics::Sixel, Some((8, 16)));
+    pane.set_graphics(answer);
+    assert!(pane.is_fresh());
+    screen.draw_until_pixels(&mut pane);
+    // The same once more changes nothing, a larger font does.
+    pane.set_graphics(answer);
+    pane.set_cell(Some((8, 16)));
+    pane.set_cell(None);
+    assert!(!pane.is_fresh());
+    pane.set_cell(Some((16, 32)));
+    assert!(pane.is_fresh());
+    // kitty's pictures are freed even if it is no longer used.
+    assert_eq!(pane.farewell(), "");
+    pane.set_graphics(Capabilities {
+        tmux: true,
+        ..Capabilities::assumed(Graphics::Kitty, Some((8, 16)))
+    });
+    pane.set_graphics(Capabilities::assumed(Graphics::HalfBlocks, None));
+    assert_eq!(
+        pane.farewell().matches("\x1bPtmux;\x1b\x1b_Ga=d").count(),
+        2
+    );
+    assert!(!pane.shows_pixels());
+}
+
+#[test]
+fn over_a_slow_line_pixels_wait_until_the_picture_stands_still() {
+    let mut pane = with_pixels(Graphics::Kitty);
+    pane.set_painting(preview(1, 80, 64, RED));
+    pane.set_content(Kept::of(&picture(10, 10, BLUE)));
+    pane.set_live(true);
+    assert!(pane.shows_pixels());
+    pane.set_line(50e3, true);
+    assert!(!pane.shows_pixels());
+    assert_eq!(pane.wanted_pixels(Rect::new(0, 0, 12, 6)), (10, 8));
+    let mut screen = Screen::new();
+    screen.draw(&mut pane);
+    assert!(!pane.is_fresh());
+    // The content picture does not change.
+    pane.show(Shown::Content);
+    assert!(pane.shows_pixels());
+    pane.show(Shown::Painting);
+    screen.draw(&mut pane);
+    assert!(!pane.is_fresh());
+    pane.set_live(false);
+    assert!(pane.shows_pixels() && pane.is_fresh());
+    screen.draw_until_pixels(&mut pane);
+    // And back to cells, with the newest painting.
+    pane.set_live(true);
+    assert!(pane.is_fresh());
+    pane.set_painting(preview(2, 80, 64, BLUE));
+    screen.draw(&mut pane);
+    assert_eq!(pane.describe(), "half-blocks");
+    // What is old does not come back when pixels do.
+    pane.set_live(false);
+    screen.draw(&mut pane);
+    assert_eq!(pane.describe(), "half-blocks");
+    screen.draw_until_pixels(&mut pane);
+}
+
+#[test]
+fn the_user_s_choice_comes_first() {
+    let mut pane = with_pixels(Graphics::Iterm);
+    pane.set_painting(preview(1, 80, 64, RED));
+    pane.set_live(true);
+    pane.set_line(10e3, true);
+    assert!(!pane.shows_pixels());
+    pane.set_mode(Mode::Pixels);
+    assert!(pane.shows_pixels());
+    // An overlay comes before that.
+    pane.use_pixels(false);
+    assert!(!pane.shows_pixels());
+    pane.use_pixels(true);
+    // Few pixels are asked for and sent: ten kilobytes' worth in a second.
+    let (width, height) = pane.wanted_pixels(Rect::new(0, 0, 102, 52));
+    assert_eq!((width, height), (135, 135));
+    pane.set_mode(Mode::Cells);
+    pane.set_live(false);
+    assert!(!pane.shows_pixels());
+    assert_eq!(half_blocks().mode(), Mode::Auto);
+}
+
+#[test]
+fn what_is_shown_can_be_had_for_the_full_screen() {
+    let mut pane = half_blocks();
+    assert_eq!(pane.picture(), None);
+    pane.set_painting(preview(1, 10, 8, RED));
+    assert_eq!(pane.picture().unwrap().dimensions(), (10, 8));
 }

@@ -5,6 +5,10 @@
 //! alone it would wait for the rest of a key it does not know, and it would
 //! try for ever to read from a terminal that is gone.
 
+mod asking;
+mod keys;
+mod stray;
+
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,7 +26,10 @@ use rustix::io::{Errno, ioctl_fionread};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::consts::SIGWINCH;
 
+use self::asking::{Asking, unasked};
+use self::stray::Stray;
 use super::signals::Signals;
+use crate::preview::terminal::{Capabilities, Terminal, question};
 
 /// More events than this wait for the next call.
 const MOST_EVENTS: usize = 256;
@@ -30,6 +37,8 @@ const MOST_EVENTS: usize = 256;
 const LONGEST_PASTE: usize = 8192;
 /// The pause where bytes came that are no event yet.
 const INCOMPLETE: Duration = Duration::from_millis(5);
+/// How often a question that is out is looked after.
+const WHILE_ASKING: Duration = Duration::from_millis(20);
 
 /// Something that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +52,8 @@ pub enum InputEvent {
     Paste(String),
     /// A signal by its number: SIGINT, SIGTERM, SIGHUP, SIGTSTP or SIGCONT.
     Signal(i32),
+    /// What the terminal can do: comes once for each [`Input::ask`].
+    Graphics(Capabilities),
     /// The terminal is gone. Nothing more comes in, and nothing can be shown.
     Hangup,
 }
@@ -56,6 +67,11 @@ pub struct Input {
     gone: Arc<AtomicBool>,
     /// Whether crossterm may hold events that it has already read.
     more: bool,
+    /// A question that is out; meanwhile crossterm reads nothing.
+    asking: Option<Asking>,
+    /// What is to be told without asking.
+    known: Option<Capabilities>,
+    stray: Stray,
 }
 
 impl Input {
@@ -74,7 +90,25 @@ impl Input {
             signals,
             gone,
             more: false,
+            asking: None,
+            known: None,
+            stray: Stray::default(),
         })
+    }
+
+    /// Asks the terminal what graphics it can do. Does not wait: the answer is
+    /// among the events that [`Input::wait`] tells, within about five seconds,
+    /// and keys go on coming meanwhile. To be called while the terminal is in
+    /// raw mode and nothing else writes to it.
+    pub fn ask(&mut self, terminal: &Terminal) {
+        let asking = Asking::begin(terminal, Instant::now());
+        if terminal.may_be_asked() {
+            // A terminal that takes nothing answers nothing: time will tell.
+            let _ = write_all(question(terminal).as_bytes());
+            self.asking = Some(asking);
+        } else {
+            self.known = Some(unasked(terminal));
+        }
     }
 
     /// Waits until something comes in or `timeout` is over, and returns all
@@ -88,12 +122,14 @@ impl Input {
         let keyboard = rustix::stdio::stdin();
         let deadline = Instant::now() + timeout;
         let mut events = Vec::new();
+        events.extend(self.known.take().map(InputEvent::Graphics));
         loop {
-            let left = if self.more {
-                Duration::ZERO
-            } else {
-                deadline.saturating_duration_since(Instant::now())
-            };
+            let mut left = deadline.saturating_duration_since(Instant::now());
+            if self.more || !events.is_empty() {
+                left = Duration::ZERO;
+            } else if self.asking.is_some() {
+                left = left.min(WHILE_ASKING);
+            }
             let ready = ready(keyboard, self.signals.fd(), left)?;
             if ready.signal {
                 self.take_signals(&mut events);
@@ -102,7 +138,16 @@ impl Input {
                 events.push(InputEvent::Hangup);
                 return Ok(events);
             }
-            if ready.keyboard == Keyboard::Readable || self.more {
+            if let Some(asking) = &mut self.asking {
+                let now = Instant::now();
+                if ready.keyboard == Keyboard::Readable {
+                    asking.read(keyboard, now, &mut events)?;
+                }
+                if let Some(told) = asking.turn(now, &mut events) {
+                    events.push(InputEvent::Graphics(told));
+                    self.asking = None;
+                }
+            } else if ready.keyboard == Keyboard::Readable || self.more {
                 self.read(keyboard, &mut events)?;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -135,7 +180,10 @@ impl Input {
                 return Ok(());
             }
             if event::poll(Duration::ZERO)? {
-                events.extend(understood(event::read()?));
+                let event = event::read()?;
+                if !self.stray.holds(&event, Instant::now()) {
+                    events.extend(understood(event));
+                }
                 nudged = false;
             } else if !nudged && state(keyboard)? == Keyboard::Readable {
                 nudge(keyboard);
@@ -177,6 +225,18 @@ fn open_keyboard() -> io::Result<()> {
             format!("there is no terminal to read keys from: {error}"),
         )),
     }
+}
+
+/// Writes to the terminal as the screen does, which is behind stdout.
+fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(rustix::stdio::stdout(), bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Waits on a thread for the terminal's end. crossterm may be reading then, and

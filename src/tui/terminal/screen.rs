@@ -139,6 +139,9 @@ impl Screen {
     /// As for [`Screen::enter`].
     pub fn resume(&mut self) -> io::Result<()> {
         OURS.store(true, Ordering::SeqCst);
+        // The theme heeds NO_COLOR; crossterm's own way would also undo bold
+        // and reverse.
+        crossterm::style::force_color_output(true);
         let taken = self.take();
         if taken.is_err() {
             restore();

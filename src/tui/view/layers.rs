@@ -1,7 +1,7 @@
 //! Every weight, its share of the total as a bar, and the one being edited.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
@@ -24,8 +24,7 @@ pub fn draw(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
     frame.render_widget(block, area);
     let rows = app.rows();
     let height = usize::from(inner.height);
-    // The selected row stays in sight.
-    let first = (app.row + 1).saturating_sub(height);
+    let first = first_row(app, inner);
     let bar = usize::from(inner.width).saturating_sub(NAME + WEIGHT + SHARE + 2);
     let lines: Vec<Line> = rows
         .iter()
@@ -35,6 +34,19 @@ pub fn draw(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
         .map(|(index, row)| line(app, *row, focused && index == app.row, bar, theme))
         .collect();
     frame.render_widget(Paragraph::new(lines), inner);
+}
+
+/// The first row in sight, so that the selected one is.
+fn first_row(app: &App, inner: Rect) -> usize {
+    (app.row + 1).saturating_sub(usize::from(inner.height))
+}
+
+/// The row of the weights at a row of the window, the pane being at `area`.
+pub fn row_at(app: &App, area: Rect, y: u16) -> Option<usize> {
+    let inner = area.inner(Margin::new(1, 1));
+    let below = usize::from(y.checked_sub(inner.y)?);
+    let row = first_row(app, inner) + below;
+    (y < inner.bottom() && row < app.rows().len()).then_some(row)
 }
 
 fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> Line<'a> {
@@ -59,11 +71,17 @@ fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> L
     } else {
         colour
     };
-    let weight_style = if selected { theme.selected } else { theme.text };
+    let edited = app.is_edited(row);
+    let weight_style = match (selected, edited) {
+        (true, _) => theme.selected,
+        (false, true) => theme.edited,
+        (false, false) => theme.text,
+    };
+    let mark = if edited { "*" } else { " " };
     Line::from(vec![
         Span::styled(format!("{name:<NAME$}"), name_style),
         Span::styled(format!("{shown:>WEIGHT$}"), weight_style),
-        Span::raw(" "),
+        Span::styled(mark, theme.edited),
         Span::styled(bar_of(share.unwrap_or(0.0), bar, theme.ascii), colour),
         Span::styled(format!("{percent:>SHARE$}"), theme.dim),
     ])

@@ -10,7 +10,8 @@ use ratatui::widgets::canvas::{self, Canvas};
 
 use self::plane::{Plane, binned, cell, number, ticks};
 use super::super::history::{History, Mark, Point};
-use super::super::theme::Theme;
+use super::super::theme::{Palette, Theme};
+use crate::preview::terminal::Colours;
 
 mod plane;
 #[cfg(test)]
@@ -139,8 +140,8 @@ pub fn draw(
     let area = area.intersection(frame.area());
     let scale = if chart.log { "log" } else { "linear" };
     let title = match chart.window {
-        None => format!("losses ({scale})"),
-        Some(window) => format!("losses ({scale}, {window} iterations)"),
+        None => format!(" losses ({scale}) "),
+        Some(window) => format!(" losses ({scale}, {window} iterations) "),
     };
     let block = super::framed(&title, focused, theme);
     let inner = block.inner(area);
@@ -180,6 +181,25 @@ pub fn draw(
         cursor.map(|point| point.iteration),
         theme,
     );
+}
+
+/// The iteration at a column of the window, if the chart's pane has its inside
+/// at `inner` and the column is within the curves.
+pub fn iteration_at(inner: Rect, history: &History, chart: &ChartState, x: u16) -> Option<u32> {
+    let range = chart.range(history)?;
+    let [_, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
+    let points: Vec<Point> = history.between(range.0, range.1).collect();
+    // The place of the curves depends on their values alone, not on colours.
+    let theme = Theme::new(Palette::default(), Colours::None, true);
+    let plane = Plane::new(&points, range, &curves(chart, &theme), chart.log)?;
+    let plot = plot_area(body, &plane.values(ticks_in(body)));
+    if !(plot.left()..plot.right()).contains(&x) {
+        return None;
+    }
+    let part = f64::from(x - plot.x) / f64::from(plot.width.saturating_sub(1).max(1));
+    let span = f64::from(range.1 - range.0);
+    let wanted = range.0 + (part * span).round() as u32;
+    history.nearest(wanted).map(|point| point.iteration)
 }
 
 /// Writes words into the middle of an area.
@@ -270,19 +290,33 @@ fn header(
     line
 }
 
-/// Writes the values at the left and the iterations below, and gives the area
-/// that is left for the curves.
-fn draw_axes(buffer: &mut Buffer, area: Rect, plane: &Plane, theme: &Theme) -> Rect {
+/// How many values can be written at the side.
+fn ticks_in(area: Rect) -> u16 {
+    let rows = area.height - u16::from(area.height >= 4);
+    (rows / 2).max(2)
+}
+
+/// What is left for the curves beside the values and above the iterations.
+fn plot_area(area: Rect, values: &[(f64, String)]) -> Rect {
     let mut plot = area;
     if area.height >= 4 {
         plot.height -= 1;
     }
-    let values = plane.values((plot.height / 2).max(2));
     let widest = values.iter().map(|(_, label)| cells(label)).max();
     let gutter = widest.unwrap_or(0) + 1;
     if area.width >= gutter + 12 {
         plot.x += gutter;
         plot.width -= gutter;
+    }
+    plot
+}
+
+/// Writes the values at the left and the iterations below, and gives the area
+/// that is left for the curves.
+fn draw_axes(buffer: &mut Buffer, area: Rect, plane: &Plane, theme: &Theme) -> Rect {
+    let values = plane.values(ticks_in(area));
+    let plot = plot_area(area, &values);
+    if plot.x > area.x {
         let (line, tick) = if theme.ascii {
             ("|", "+")
         } else {
@@ -359,7 +393,7 @@ fn draw_curves(
     let canvas = Canvas::default()
         .x_bounds([0.0, 1.0])
         .y_bounds([0.0, 1.0])
-        .background_color(theme.text.bg.unwrap_or(Color::Reset))
+        .background_color(theme.base.bg.unwrap_or(Color::Reset))
         .marker(curves.first().map_or(Marker::Braille, |curve| curve.marker))
         .paint(|context| {
             for (marker, colour, points) in &lines {

@@ -1,16 +1,18 @@
 //! State to screen. One file per pane.
 
-mod layers;
+pub mod layers;
 pub mod losses;
-mod overlay;
+pub mod overlay;
+pub mod start;
 mod status;
 
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Alignment, Constraint, Layout, Margin, Rect};
 use ratatui::style::Style;
-use ratatui::widgets::{Block, Paragraph, Wrap};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
-use super::app::{App, Pane};
+use super::app::{App, Pane, Phase};
 use super::theme::Theme;
 use crate::preview::pane::{Pane as PicturePane, Shown};
 
@@ -38,13 +40,18 @@ pub fn places(app: &App, window: Rect) -> Option<Places> {
         Constraint::Length(1),
     ]);
     let [status, middle, footer] = rows.areas(window);
-    if app.picture_alone {
-        return Some(Places {
+    if app.zoomed {
+        let mut places = Places {
             status,
-            picture: middle,
             footer,
             ..Places::default()
-        });
+        };
+        *match app.focus {
+            Pane::Picture => &mut places.picture,
+            Pane::Losses => &mut places.losses,
+            Pane::Layers => &mut places.layers,
+        } = middle;
+        return Some(places);
     }
     // Weights need a certain width and no more; the picture takes the rest.
     let side = match window.width {
@@ -102,19 +109,11 @@ pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &The
         frame.render_widget(words, window);
         return;
     };
+    frame.buffer_mut().set_style(window, theme.base);
     status::draw(frame, places.status, app, theme);
-    let border = if app.focus == Pane::Picture {
-        theme.focus
-    } else {
-        theme.border
-    };
-    let title = match picture.shown() {
-        Shown::Painting => " painting ",
-        Shown::Content => " content ",
-        Shown::Style => " style ",
-        Shown::Split => " content | painting ",
-    };
-    picture.draw(frame, places.picture, &Theme { border, ..*theme }, title);
+    if !places.picture.is_empty() {
+        draw_picture(frame, places.picture, app, picture, theme);
+    }
     if !places.losses.is_empty() {
         let focused = app.focus == Pane::Losses;
         losses::draw(
@@ -131,6 +130,67 @@ pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &The
     }
     status::draw_footer(frame, places.footer, app, theme);
     overlay::draw(frame, window, app, theme);
+}
+
+/// The picture with its frame, which tells how it is drawn; before there is
+/// one, the steps of the preparation.
+fn draw_picture(
+    frame: &mut Frame,
+    area: Rect,
+    app: &App,
+    picture: &mut PicturePane,
+    theme: &Theme,
+) {
+    let border = if app.focus == Pane::Picture {
+        theme.focus
+    } else {
+        theme.border
+    };
+    let title = match picture.shown() {
+        Shown::Painting => " painting ",
+        Shown::Content => " content ",
+        Shown::Style => " style ",
+        Shown::Split => " content | painting ",
+    };
+    picture.draw(frame, area, &Theme { border, ..*theme }, title);
+    let inside = area.inner(Margin::new(1, 1));
+    if let (Phase::Preparing(steps), None, Shown::Painting) =
+        (&app.phase, &app.step, picture.shown())
+    {
+        let lines = status::preparation(steps, app.clock, theme);
+        let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        let width = lines.iter().map(Line::width).max().unwrap_or(0);
+        let width = u16::try_from(width).unwrap_or(u16::MAX);
+        let place = inside.centered(Constraint::Length(width), Constraint::Length(height));
+        frame.render_widget(Clear, inside);
+        frame.buffer_mut().set_style(inside, theme.base);
+        frame.render_widget(Paragraph::new(lines), place);
+    }
+    let words = format!(" {}, {} ", app.drawn_as, rate(app.bytes_per_second));
+    let wide = u16::try_from(Line::raw(words.as_str()).width()).unwrap_or(u16::MAX);
+    if wide + 4 <= area.width && !app.drawn_as.is_empty() {
+        let x = area.right() - wide - 2;
+        let place = Rect::new(x, area.bottom() - 1, wide, 1);
+        frame.render_widget(Line::styled(words, theme.dim), place);
+    }
+}
+
+/// Bytes a second in a few characters.
+fn rate(bytes: f64) -> String {
+    match bytes {
+        0.0..1e3 => format!("{bytes:.0} B/s"),
+        1e3..1e6 => format!("{:.0} kB/s", bytes / 1e3),
+        _ => format!("{:.1} MB/s", bytes / 1e6),
+    }
+}
+
+/// What stands below the picture in full screen.
+pub fn full_screen_words(app: &App, shown: Shown) -> String {
+    let mut words = format!(" {shown}");
+    if let (Some(step), Shown::Painting | Shown::Split) = (&app.step, shown) {
+        words += &format!(" at {} of {}", step.iteration, app.iterations());
+    }
+    words + "   v back   n next picture   space as it is now"
 }
 
 /// A pane's frame.

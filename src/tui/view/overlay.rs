@@ -1,181 +1,364 @@
-//! What stands on top of the panes: help, questions, the list of presets.
+//! What stands on top of the panes: help, questions, lists.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Flex, Layout, Margin, Position, Rect};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use super::framed;
 use crate::picture::display_path;
-use crate::preset::Origin;
-use crate::tui::app::{App, Chooser, Overlay};
-use crate::tui::keymap::{self, Context};
+use crate::preset::{Difference, Origin, differences};
+use crate::tui::app::{App, Chooser, LayerChooser, Overlay, Phase};
+use crate::tui::keymap;
 use crate::tui::theme::Theme;
+use crate::tui::update::part_name;
+
+/// Rows below the list of presets, for what is known of the chosen one.
+const DETAILS: u16 = 8;
+/// And the fewest rows of the list itself.
+const LIST: u16 = 3;
 
 pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
-    match &app.overlay {
-        None => {}
-        Some(Overlay::Help { scroll }) => help(frame, window, *scroll, theme),
-        Some(Overlay::Quit) => {
-            let words = Text::from(vec![
-                Line::from(format!(
-                    "Stop and save the picture as {}?",
-                    display_path(&app.output)
-                )),
-                Line::default(),
-                Line::from(vec![
-                    Span::styled("enter", theme.key),
-                    Span::styled(" stop and save   ", theme.dim),
-                    Span::styled("esc", theme.key),
-                    Span::styled(" paint on", theme.dim),
-                ]),
-            ]);
-            popup(frame, window, (58, 6), " quit ", words, theme);
+    let Some(overlay) = &app.overlay else { return };
+    let area = place(app, window);
+    let title = match overlay {
+        Overlay::Help { .. } => " help: up and down scroll ",
+        Overlay::Quit => " quit ",
+        Overlay::Presets(_) => " presets: type to find one ",
+        Overlay::SavePreset { .. } => " save preset ",
+        Overlay::Layers(_) => " add a layer ",
+        Overlay::Restart => " restart ",
+        Overlay::Messages { .. } => " messages ",
+        Overlay::Mistake(_) => " the preset's file has a mistake ",
+        Overlay::Failure => " the run failed ",
+    };
+    let block = framed(title, true, theme);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.buffer_mut().set_style(area, theme.base);
+    frame.render_widget(block, area);
+    match overlay {
+        Overlay::Presets(chooser) => presets(frame, inner, app, chooser, theme),
+        Overlay::Layers(chooser) => layers(frame, inner, chooser, theme),
+        Overlay::Help { scroll } => scrolled(frame, inner, help(theme), *scroll),
+        Overlay::Messages { scroll } => scrolled(frame, inner, messages(app, theme), *scroll),
+        Overlay::Mistake(mistake) => {
+            // The excerpt's columns must stay under one another.
+            let words = Text::styled(mistake.clone(), theme.text);
+            frame.render_widget(Paragraph::new(words), inner);
         }
-        Some(Overlay::SavePreset { name, error }) => {
-            let mut lines = vec![
-                Line::from("Save the weights as a preset of your own, by the name:"),
-                Line::from(vec![
-                    Span::raw("  "),
-                    Span::styled(format!("{name}_"), theme.selected),
-                ]),
-            ];
-            if let Some(error) = error {
-                lines.push(Line::styled(error.clone(), theme.error));
-            }
-            popup(
-                frame,
-                window,
-                (62, 7),
-                " save preset ",
-                Text::from(lines),
-                theme,
-            );
+        _ => {
+            let words = Paragraph::new(words(app, overlay, theme)).wrap(Wrap { trim: false });
+            frame.render_widget(words, inner);
         }
-        Some(Overlay::Presets(chooser)) => presets(frame, window, app, chooser, theme),
     }
 }
 
-/// A framed box in the middle of the window, as large as fits.
-fn popup(
-    frame: &mut Frame,
-    window: Rect,
-    (width, height): (u16, u16),
-    title: &str,
-    words: Text,
-    theme: &Theme,
-) {
-    let area = middle(window, width, height);
-    let block = framed(title, true, theme);
-    frame.render_widget(Clear, area);
-    frame.render_widget(
-        Paragraph::new(words)
-            .wrap(Wrap { trim: false })
-            .block(block),
-        area,
-    );
-}
-
-fn middle(window: Rect, width: u16, height: u16) -> Rect {
+/// Where the overlay stands.
+pub fn place(app: &App, window: Rect) -> Rect {
+    let (width, height) = match &app.overlay {
+        None => (0, 0),
+        Some(Overlay::Help { .. }) => (64, u16::MAX),
+        Some(Overlay::Messages { .. }) => (90, 24),
+        Some(Overlay::Quit | Overlay::SavePreset { .. }) => (64, 7),
+        Some(Overlay::Presets(_)) => (84, 26),
+        Some(Overlay::Layers(chooser)) => (
+            30,
+            u16::try_from(chooser.layers.len() + 2).unwrap_or(u16::MAX),
+        ),
+        Some(Overlay::Restart) => {
+            let changes = u16::try_from(changes_of_restart(app).len()).unwrap_or(u16::MAX);
+            (76, changes.saturating_add(8))
+        }
+        Some(Overlay::Mistake(mistake)) => (
+            100,
+            u16::try_from(mistake.lines().count() + 2).unwrap_or(u16::MAX),
+        ),
+        Some(Overlay::Failure) => (76, 11),
+    };
     let [row] = Layout::vertical([Constraint::Length(height.min(window.height))])
-        .flex(ratatui::layout::Flex::Center)
+        .flex(Flex::Center)
         .areas(window);
     let [area] = Layout::horizontal([Constraint::Length(width.min(window.width))])
-        .flex(ratatui::layout::Flex::Center)
+        .flex(Flex::Center)
         .areas(row);
     area
 }
 
-fn help(frame: &mut Frame, window: Rect, scroll: u16, theme: &Theme) {
+/// Which line of the overlay's list is at a place of the window.
+pub fn line_at(app: &App, window: Rect, at: Position) -> Option<usize> {
+    let inner = place(app, window).inner(Margin::new(1, 1));
+    let (list, selected, count) = match &app.overlay {
+        Some(Overlay::Presets(chooser)) => {
+            let [_, list, _] = preset_rows(inner);
+            (list, chooser.selected, chooser.shown().len())
+        }
+        Some(Overlay::Layers(chooser)) => (inner, chooser.selected, chooser.layers.len()),
+        _ => return None,
+    };
+    let line = first_line(selected, list.height) + usize::from(at.y.checked_sub(list.y)?);
+    (list.contains(at) && line < count).then_some(line)
+}
+
+/// The first line shown of a list, so that the selected one is in sight.
+fn first_line(selected: usize, height: u16) -> usize {
+    (selected + 1).saturating_sub(usize::from(height))
+}
+
+/// Words that may be more than fit.
+fn scrolled(frame: &mut Frame, area: Rect, lines: Vec<Line>, scroll: u16) {
+    let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    let most = count.saturating_sub(area.height);
+    frame.render_widget(Paragraph::new(lines).scroll((scroll.min(most), 0)), area);
+}
+
+fn help(theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    for (context, title) in [
-        (Context::Anywhere, "anywhere"),
-        (Context::Layers, "weights"),
-        (Context::Losses, "losses"),
-        (Context::Picture, "picture"),
-        (Context::Overlay, "lists and questions"),
-    ] {
+    // The start screen has a help of its own.
+    let contexts = keymap::explained(theme.ascii).into_iter();
+    for (title, rows) in contexts.filter(|(title, _)| *title != "start screen") {
         lines.push(Line::styled(title, theme.title));
-        for binding in keymap::KEYS {
-            if binding.context == context && !binding.words.is_empty() {
-                lines.push(Line::from(vec![
-                    Span::styled(format!("{:>8}", keymap::name(binding)), theme.key),
-                    Span::styled(format!("  {}", binding.words), theme.text),
-                ]));
-            }
+        for (keys, words) in rows {
+            lines.push(Line::from(vec![
+                Span::styled(format!("{keys:>10}"), theme.key),
+                Span::styled(format!("  {words}"), theme.text),
+            ]));
         }
     }
     lines.push(Line::styled(
-        "Typing a number sets the selected weight.",
+        "Typing a number sets the chosen weight.",
         theme.dim,
     ));
-    let area = middle(
-        window,
-        60,
-        u16::try_from(lines.len() + 2).unwrap_or(u16::MAX),
-    );
-    let most = u16::try_from(lines.len() + 2)
-        .unwrap_or(u16::MAX)
-        .saturating_sub(area.height);
-    frame.render_widget(Clear, area);
-    let words = Paragraph::new(lines)
-        .scroll((scroll.min(most), 0))
-        .block(framed(" help ", true, theme));
-    frame.render_widget(words, area);
+    lines.push(Line::styled(
+        "The mouse chooses, scrolls, and drags the split.",
+        theme.dim,
+    ));
+    lines
 }
 
-fn presets(frame: &mut Frame, window: Rect, app: &App, chooser: &Chooser, theme: &Theme) {
-    let area = middle(window, 76, 20);
-    let block = framed(" presets: type to find one ", true, theme);
-    let inner = block.inner(area);
-    frame.render_widget(Clear, area);
-    frame.render_widget(block, area);
+fn messages(app: &App, theme: &Theme) -> Vec<Line<'static>> {
+    if app.messages.is_empty() {
+        return vec![Line::styled("nothing so far", theme.dim)];
+    }
+    app.messages
+        .iter()
+        .rev()
+        .map(|note| {
+            let kind = if note.warning {
+                theme.warning
+            } else {
+                theme.text
+            };
+            Line::from(vec![
+                Span::styled(format!("{:>7}  ", note.iteration), theme.dim),
+                Span::styled(note.text.clone(), kind),
+            ])
+        })
+        .collect()
+}
+
+/// Keys to press, with what they do.
+fn choices(rows: &[(&'static str, &'static str)], theme: &Theme) -> Line<'static> {
+    let mut spans = Vec::new();
+    for (key, words) in rows {
+        spans.push(Span::styled(*key, theme.key));
+        spans.push(Span::styled(format!(" {words}   "), theme.dim));
+    }
+    Line::from(spans)
+}
+
+fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
+    let mut lines: Vec<Line> = Vec::new();
+    match overlay {
+        Overlay::Quit => {
+            lines.push(Line::from(match app.step {
+                Some(_) => format!(
+                    "Stop and save the picture as {}?",
+                    display_path(&app.output)
+                ),
+                None => "Leave? Nothing is painted yet.".to_owned(),
+            }));
+            lines.push(Line::default());
+            lines.push(choices(&[("enter", "stop"), ("esc", "paint on")], theme));
+        }
+        Overlay::SavePreset { name, error } => {
+            lines.push(Line::from(
+                "Save what runs now as a preset of your own, by the name:",
+            ));
+            lines.push(Line::from(vec![
+                Span::raw("  "),
+                Span::styled(format!("{name}_"), theme.selected),
+            ]));
+            match error {
+                Some(error) => lines.push(Line::styled(error.clone(), theme.error)),
+                None => {
+                    lines.push(Line::default());
+                    lines.push(choices(&[("enter", "save"), ("esc", "leave it")], theme));
+                }
+            }
+        }
+        Overlay::Restart => restart(app, &mut lines, theme),
+        Overlay::Failure => {
+            if let Phase::Failed { message, output } = &app.phase {
+                lines.push(Line::styled(message.clone(), theme.error));
+                lines.push(Line::default());
+                lines.push(Line::from(match output {
+                    Some(output) => format!("The picture so far is in {}.", display_path(output)),
+                    None => "There was no picture to save.".to_owned(),
+                }));
+            }
+            if let Some(log) = &app.log {
+                lines.push(Line::from(format!("The log is {log}.")));
+            }
+            lines.push(Line::default());
+            lines.push(choices(&[("q", "leave"), ("esc", "look around")], theme));
+        }
+        // Drawn in their own ways.
+        Overlay::Help { .. }
+        | Overlay::Presets(_)
+        | Overlay::Layers(_)
+        | Overlay::Messages { .. }
+        | Overlay::Mistake(_) => {}
+    }
+    Text::from(lines)
+}
+
+/// What a new run would take up that this one cannot.
+fn changes_of_restart(app: &App) -> Vec<Difference> {
+    let mut changes = differences(&app.preset, &app.preset_of_new_run());
+    changes.retain(|difference| difference.needs_new_run);
+    changes
+}
+
+fn restart(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
+    let changes = changes_of_restart(app);
+    if changes.is_empty() {
+        lines.push(Line::from("Begin anew with these weights?"));
+    } else {
+        lines.push(Line::from(format!(
+            "The weights of {} are in use. This takes a new run:",
+            app.preset.name
+        )));
+        for change in changes {
+            lines.push(Line::styled(
+                format!("  {}", change.shown(theme.ascii)),
+                theme.edited,
+            ));
+        }
+    }
+    lines.push(Line::default());
+    lines.push(Line::styled(
+        "The picture so far is saved first; the new one gets a name of its own.",
+        theme.dim,
+    ));
+    lines.push(Line::default());
+    lines.push(choices(
+        &[
+            ("s", "from the start"),
+            ("h", "from here"),
+            ("esc", "paint on"),
+        ],
+        theme,
+    ));
+}
+
+fn preset_rows(inner: Rect) -> [Rect; 3] {
+    let details = DETAILS.min(inner.height.saturating_sub(1 + LIST));
     let rows = [
         Constraint::Length(1),
         Constraint::Min(0),
-        Constraint::Length(4),
+        Constraint::Length(details),
     ];
-    let [filter, list, details] = Layout::vertical(rows).areas(inner);
+    Layout::vertical(rows).areas(inner)
+}
+
+fn presets(frame: &mut Frame, inner: Rect, app: &App, chooser: &Chooser, theme: &Theme) {
+    let [filter, list, details] = preset_rows(inner);
     frame.render_widget(
         Line::styled(format!("> {}_", chooser.filter), theme.text),
         filter,
     );
-
     let shown = chooser.shown();
-    let first = (chooser.selected + 1).saturating_sub(usize::from(list.height));
     let lines: Vec<Line> = shown
         .iter()
         .enumerate()
-        .skip(first)
+        .skip(first_line(chooser.selected, list.height))
         .take(usize::from(list.height))
         .map(|(index, entry)| {
-            let own = if matches!(entry.origin, Origin::User(_)) {
-                "yours"
-            } else {
-                ""
+            let own = match entry.origin {
+                Origin::User(_) => "yours",
+                Origin::BuiltIn => "",
             };
-            let kind = match (&entry.description, index == chooser.selected) {
-                (_, true) => theme.selected,
-                (Err(_), false) => theme.error,
-                (Ok(_), false) => theme.text,
+            let (mark, kind) = match (&entry.preset, index == chooser.selected) {
+                (_, true) => ("", theme.selected),
+                (Err(_), false) => ("broken", theme.error),
+                (Ok(_), false) => ("", theme.text),
             };
             let running = if entry.name == app.preset.name {
                 "*"
             } else {
                 " "
             };
-            Line::styled(format!("{running} {:<20} {own}", entry.name), kind)
+            Line::styled(format!("{running} {:<20} {own:<6}{mark}", entry.name), kind)
         })
         .collect();
     frame.render_widget(Paragraph::new(lines), list);
 
     let words = match (&chooser.error, shown.get(chooser.selected)) {
         (Some(error), _) => Text::styled(error.clone(), theme.error),
-        (None, Some(entry)) => match &entry.description {
-            Ok(description) => Text::styled(description.clone(), theme.dim),
+        (None, Some(entry)) => match &entry.preset {
+            Ok(preset) => {
+                let mut lines = vec![Line::styled(entry.description().to_owned(), theme.text)];
+                let new = app.overrides.apply_to_run(preset.clone());
+                let changes = differences(&app.preset_of_new_run(), &new);
+                if changes.is_empty() {
+                    lines.push(Line::styled("This is what runs now.", theme.dim));
+                }
+                lines.extend(changes.iter().map(|change| {
+                    let restart = if change.needs_new_run {
+                        "in a new run: "
+                    } else {
+                        ""
+                    };
+                    let words = format!("  {restart}{}", change.shown(theme.ascii));
+                    Line::styled(words, theme.edited)
+                }));
+                Text::from(lines)
+            }
             Err(error) => Text::styled(error.to_string(), theme.error),
         },
         (None, None) => Text::styled("no preset matches", theme.dim),
     };
-    frame.render_widget(Paragraph::new(words).wrap(Wrap { trim: false }), details);
+    // What does not fit is counted.
+    let words = match words.lines.len() {
+        count if count > usize::from(details.height) && details.height > 1 => {
+            let kept = usize::from(details.height) - 1;
+            let mut lines = words.lines;
+            lines.truncate(kept);
+            let more = format!("  and {} more", count - kept);
+            lines.push(Line::styled(more, theme.dim));
+            Text::from(lines)
+        }
+        _ => words,
+    };
+    frame.render_widget(Paragraph::new(words), details);
+}
+
+fn layers(frame: &mut Frame, inner: Rect, chooser: &LayerChooser, theme: &Theme) {
+    let lines: Vec<Line> = chooser
+        .layers
+        .iter()
+        .enumerate()
+        .skip(first_line(chooser.selected, inner.height))
+        .take(usize::from(inner.height))
+        .map(|(index, layer)| {
+            let kind = if index == chooser.selected {
+                theme.selected
+            } else {
+                theme.text
+            };
+            Line::styled(format!(" {:<8} {layer}", part_name(chooser.part)), kind)
+        })
+        .collect();
+    frame.render_widget(Paragraph::new(lines), inner);
 }

@@ -1,3 +1,4 @@
+use crate::tui::theme::Palette;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Modifier;
@@ -37,7 +38,7 @@ fn constant(iterations: u32, value: f64) -> History {
 }
 
 fn theme() -> Theme {
-    Theme::new(Colours::True, false)
+    Theme::new(Palette::default(), Colours::True, false)
 }
 
 fn render(size: (u16, u16), history: &History, chart: &ChartState, theme: &Theme) -> Buffer {
@@ -77,7 +78,7 @@ fn a_wide_pane_tells_all() {
     history.mark(200, Mark::Scale);
     let buffer = render((60, 12), &history, &ChartState::default(), &theme());
     let rows = rows(&buffer);
-    assert!(rows[0].starts_with("╭losses (log)─"), "{}", rows[0]);
+    assert!(rows[0].starts_with("╭ losses (log) ─"), "{}", rows[0]);
     assert!(rows[1].starts_with("│total 4.02e5  content 3.00e5  style 1.02e5 "));
     assert!(rows.iter().any(|row| row.starts_with("│1e8┤")));
     assert!(rows[10].starts_with("│    1 ") && rows[10].ends_with(" 500│"));
@@ -104,7 +105,7 @@ fn a_small_pane_tells_what_fits_and_no_half_numbers() {
     let narrow = render((24, 6), &history, &chart, &theme());
     assert!(rows(&narrow)[1].starts_with("│t 4.02e5  c 3.00e5    │"));
     let tiny = render((3, 2), &history, &chart, &theme());
-    assert_eq!(rows(&tiny), ["╭l╮", "╰─╯"]);
+    assert_eq!(rows(&tiny), ["╭ ╮", "╰─╯"]);
 }
 
 #[test]
@@ -141,11 +142,21 @@ fn ascii_stays_ascii_and_no_colour_means_letters() {
         cursor: Some(250),
         ..ChartState::default()
     };
-    let dots = render((60, 12), &history, &chart, &Theme::new(Colours::True, true));
+    let dots = render(
+        (60, 12),
+        &history,
+        &chart,
+        &Theme::new(Palette::default(), Colours::True, true),
+    );
     assert!(text(&dots).is_ascii());
     let dot = |cell: &&ratatui::buffer::Cell| cell.symbol() == "." && cell.fg == Color::Magenta;
     assert!(dots.content().iter().filter(dot).count() > 5);
-    let letters = render((60, 12), &history, &chart, &Theme::new(Colours::None, true));
+    let letters = render(
+        (60, 12),
+        &history,
+        &chart,
+        &Theme::new(Palette::default(), Colours::None, true),
+    );
     let chart = rows(&letters)[3..9].concat();
     assert!(
         chart.contains("ccccc") && chart.contains("sssss"),
@@ -236,7 +247,7 @@ fn no_size_and_no_value_breaks_it() {
                 };
                 for width in (0..30).chain([90]) {
                     for height in 0..11 {
-                        let theme = Theme::new(Colours::True, ascii);
+                        let theme = Theme::new(Palette::default(), Colours::True, ascii);
                         render((width, height), history, &chart, &theme);
                     }
                 }

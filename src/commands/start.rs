@@ -1,0 +1,16 @@
+//! `impasto` alone: the dashboard on its start screen, to choose what to paint.
+
+use clap::CommandFactory;
+
+use super::{Failure, Outcome};
+use crate::cli::{Cli, StartArgs};
+use crate::tui;
+
+pub fn start(args: &StartArgs) -> Outcome {
+    if args.screen.headless || !tui::opens_here() {
+        // Without a screen to choose on, there is nothing to do but explain.
+        let help = Cli::command().render_help();
+        return Err(Failure::Usage(format!("there is nothing to do\n\n{help}")));
+    }
+    tui::choose(args.device.device, (&args.screen).into())
+}

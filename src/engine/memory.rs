@@ -1,0 +1,109 @@
+//! How much memory is in use where the painting is done.
+
+use std::fs;
+use std::sync::OnceLock;
+
+use nvml_wrapper::Nvml;
+use tch::Device;
+
+use crate::protocol::Memory;
+
+/// Where a control group's limit is told, in its two versions.
+const GROUP_LIMITS: [&str; 2] = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
+
+/// The GPU's memory by the driver's account, or this process's part of the
+/// machine's; none where nobody tells. Waits for no kernel.
+pub fn memory(device: Device) -> Option<Memory> {
+    match device {
+        Device::Cuda(index) => gpu(index),
+        _ => process(),
+    }
+}
+
+fn gpu(index: usize) -> Option<Memory> {
+    static NVML: OnceLock<Option<Nvml>> = OnceLock::new();
+    let nvml = NVML.get_or_init(|| Nvml::init().ok()).as_ref()?;
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let gpu = match name_of(index, visible.as_deref())? {
+        Name::Index(index) => nvml.device_by_index(index),
+        Name::Uuid(uuid) => nvml.device_by_uuid(uuid),
+    };
+    let info = gpu.ok()?.memory_info().ok()?;
+    Some(Memory {
+        used_bytes: info.used,
+        total_bytes: info.total,
+    })
+}
+
+/// What the driver calls a device that libtorch calls by its number.
+#[derive(Debug, PartialEq, Eq)]
+enum Name {
+    Index(u32),
+    Uuid(String),
+}
+
+/// libtorch counts the devices that `CUDA_VISIBLE_DEVICES` lists, by number or
+/// by identifier; the driver counts all of them.
+fn name_of(index: usize, visible: Option<&str>) -> Option<Name> {
+    let Some(visible) = visible.filter(|list| !list.trim().is_empty()) else {
+        return u32::try_from(index).ok().map(Name::Index);
+    };
+    let name = visible.split(',').nth(index)?.trim();
+    Some(match name.parse() {
+        Ok(number) => Name::Index(number),
+        Err(_) => Name::Uuid(name.to_owned()),
+    })
+}
+
+fn process() -> Option<Memory> {
+    let used_bytes = kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")?;
+    let machine = kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
+    let limit = GROUP_LIMITS
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())
+        .unwrap_or(u64::MAX);
+    Some(Memory {
+        used_bytes,
+        total_bytes: machine.min(limit),
+    })
+}
+
+/// The bytes in a line such as `VmRSS:   1234 kB`.
+fn kilobytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let number: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    number.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_some_of_the_machine_s_memory() {
+        let memory = memory(Device::Cpu).expect("a process knows its memory");
+        assert!(memory.used_bytes > 1 << 20);
+        assert!(memory.used_bytes < memory.total_bytes);
+    }
+
+    #[test]
+    fn lines_of_proc_are_read() {
+        let text = "Name:\timpasto\nVmRSS:\t    2048 kB\nVmSwap:\t 1 pages\n";
+        assert_eq!(kilobytes(text, "VmRSS:"), Some(2 << 20));
+        assert_eq!(kilobytes(text, "VmSwap:"), None);
+        assert_eq!(kilobytes(text, "VmPeak:"), None);
+    }
+
+    #[test]
+    fn devices_are_found_behind_the_list_of_visible_ones() {
+        assert_eq!(name_of(1, None), Some(Name::Index(1)));
+        assert_eq!(name_of(1, Some("")), Some(Name::Index(1)));
+        assert_eq!(name_of(1, Some("3, 5")), Some(Name::Index(5)));
+        let uuid = Name::Uuid("GPU-8f6d".to_owned());
+        assert_eq!(name_of(0, Some("GPU-8f6d")), Some(uuid));
+        assert_eq!(name_of(2, Some("3,5")), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! The loop of the start screen: what is chosen there becomes a plan.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
+
+use super::console::Console;
+use super::start::{self, Effect, Message, Start, Thumbnails};
+use super::terminal::InputEvent;
+use super::theme::Theme;
+use super::{Options, view};
+use crate::commands::unused_output;
+use crate::job::{DeviceChoice, Overrides, PictureFile, Plan};
+use crate::preset::Library;
+use crate::preview::terminal::Colours;
+
+/// The longest wait for a key; what is read meanwhile is looked at as often.
+const TURN: Duration = Duration::from_millis(33);
+
+/// How the start screen was left.
+#[derive(Debug)]
+pub enum Choice {
+    Paint(Box<Plan>),
+    Leave,
+    /// By a signal.
+    Stopped(u8),
+}
+
+/// The start screen, which may be come back to.
+pub struct Chooser {
+    start: Start,
+    reader: Thumbnails,
+    device: DeviceChoice,
+    theme: Theme,
+    colours: Colours,
+    library: Library,
+    window: Rect,
+}
+
+impl Chooser {
+    /// A start screen in a folder.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn new(
+        folder: PathBuf,
+        device: DeviceChoice,
+        options: Options,
+        colours: Colours,
+        library: Library,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            start: Start::new(folder, None, None, None),
+            reader: Thumbnails::start()?,
+            device,
+            theme: Theme::new(options.palette, colours, options.ascii),
+            colours,
+            library,
+            window: Rect::default(),
+        })
+    }
+
+    /// Says why what was chosen could not be painted.
+    pub fn complain(&mut self, message: String) {
+        self.start.error = Some(message);
+    }
+
+    /// Turns until something is chosen.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub fn run(&mut self, console: &mut dyn Console) -> io::Result<Choice> {
+        let mut messages = VecDeque::from([Message::Opened]);
+        console.redraw()?;
+        self.draw(console)?;
+        messages.push_back(Message::Resized(self.window));
+        loop {
+            messages.extend(self.reader.take());
+            let changed = !messages.is_empty();
+            while let Some(message) = messages.pop_front() {
+                for effect in start::update(&mut self.start, message) {
+                    match effect {
+                        Effect::Ask(request) => self.reader.ask(request),
+                        Effect::ListPresets => {
+                            messages.push_back(Message::Presets(self.library.list()));
+                        }
+                        Effect::Paint {
+                            content,
+                            style,
+                            preset,
+                        } => match self.plan(content, style, preset) {
+                            Ok(plan) => return Ok(Choice::Paint(Box::new(plan))),
+                            Err(why) => self.start.error = Some(why),
+                        },
+                        Effect::Suspend => console.suspend()?,
+                        Effect::Leave => return Ok(Choice::Leave),
+                    }
+                }
+            }
+            if changed {
+                self.draw(console)?;
+            }
+            for event in console.wait(TURN)? {
+                match event {
+                    InputEvent::Key(key) => messages.push_back(Message::Key(key)),
+                    InputEvent::Paste(text) => messages.push_back(Message::Paste(text)),
+                    InputEvent::Mouse(mouse) => {
+                        messages.push_back(Message::Mouse(mouse, self.window));
+                    }
+                    InputEvent::Resize(width, height) => {
+                        let window = Rect::new(0, 0, width, height);
+                        messages.push_back(Message::Resized(window));
+                    }
+                    InputEvent::Signal(SIGTSTP) => console.suspend()?,
+                    InputEvent::Signal(SIGCONT) => {
+                        console.resume()?;
+                        self.draw(console)?;
+                    }
+                    InputEvent::Signal(number) => {
+                        return Ok(Choice::Stopped(u8::try_from(number).unwrap_or(0)));
+                    }
+                    InputEvent::Hangup => return Ok(Choice::Stopped(SIGHUP as u8)),
+                    InputEvent::Graphics(_) => {}
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self, console: &mut dyn Console) -> io::Result<()> {
+        console.draw(&mut |frame| {
+            self.window = frame.area();
+            view::start::draw(frame, &self.start, &self.theme, self.colours);
+        })?;
+        // Nothing here is counted, and the dashboard shall not count it.
+        let _ = console.sent();
+        Ok(())
+    }
+
+    fn plan(&self, content: PathBuf, style: PathBuf, preset: String) -> Result<Plan, String> {
+        let found = self.library.find(&preset);
+        let plan = Plan {
+            preset: found.map_err(|error| error.to_string())?,
+            output: unused_output(&content, &style),
+            content: PictureFile::At(content),
+            style: PictureFile::At(style),
+            device: self.device,
+            preset_name: Some(preset),
+            overrides: Overrides::default(),
+        };
+        plan.check().map_err(|error| error.to_string())?;
+        Ok(plan)
+    }
+}
