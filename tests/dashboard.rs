@@ -213,8 +213,11 @@ fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
     shell.keys(&["Enter"]);
     shell.wait_for("from the start");
     shell.keys(&["Escape"]);
+    // Escape and a key right behind it would be one key with Alt.
     shell.wait_until("bold applied", |screen| {
-        screen.contains("  bold  on cpu") && screen.contains("60000")
+        screen.contains("  bold  on cpu")
+            && screen.contains("60000")
+            && !screen.contains("from the start")
     });
 
     shell.keys(&["v"]);
@@ -241,7 +244,6 @@ fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
     shell.keys(&["?"]);
     shell.wait_for("one iteration, then pause");
     shell.keys(&["Escape"]);
-    // Escape and a key right behind it would be one key with Alt.
     shell.wait_until("closed help", |screen| {
         !screen.contains("one iteration, then pause")
     });
@@ -346,5 +348,130 @@ fn without_a_terminal_for_it_there_is_no_dashboard() {
         shell.enter(&format!("{command}; echo code $?{number}"));
         shell.wait_for(&format!("code 0{number}"));
         assert!(shell.folder.path().join(format!("{number}.png")).exists());
+    }
+}
+
+#[test]
+fn the_start_screen_leads_to_a_painting() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("start", 120, 36);
+    let assets = Path::new(CONTENT).parent().expect("a folder");
+    shell.enter(&format!("cd {}", assets.display()));
+    shell.wait_until("the prompt", |screen| screen.trim_end().ends_with("ready>"));
+    // Its output goes where it was started from.
+    let folder = shell.folder.path().display().to_string();
+    shell.enter(&format!(
+        "cp china.jpg night.jpg {folder}; cd {folder}; clear"
+    ));
+    shell.wait_until("the prompt", |screen| screen.trim() == "ready>");
+    shell.enter(&format!("{IMPASTO} --device cpu"));
+    shell.wait_for("choose a photograph");
+    shell.keys(&["-l", "chi"]);
+    // The thumbnail, with the size of the picture.
+    shell.wait_for("640×427");
+    shell.keys(&["Enter"]);
+    shell.wait_for("type to find a name");
+    shell.keys(&["-l", "nig"]);
+    shell.wait_for("enter takes night.jpg");
+    shell.keys(&["Enter"]);
+    shell.wait_for("preset default");
+    shell.keys(&["-l", "quick"]);
+    shell.wait_for("preset quick");
+    shell.keys(&["Enter"]);
+    shell.wait_for(" it/s");
+    shell.keys(&["C-c"]);
+    shell.wait_for("saved china-night.png");
+    shell.assert_shell_answers();
+    assert!(picture::load(&shell.folder.path().join("china-night.png")).is_ok());
+}
+
+#[test]
+fn the_start_screen_is_left_without_a_trace() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("leave", 60, 16);
+    shell.enter(IMPASTO);
+    shell.wait_for("photograph");
+    shell.keys(&["C-z"]);
+    shell.wait_for("Stopped");
+    shell.assert_shell_answers();
+    shell.enter("fg");
+    shell.wait_for("photograph");
+    shell.keys(&["C-c"]);
+    shell.assert_shell_answers();
+}
+
+#[test]
+fn it_is_drawn_without_colours_and_with_ascii_alone() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("plainly", 100, 30);
+    shell.enter(&format!(
+        "NO_COLOR=1 {IMPASTO} run {CONTENT} {STYLE} -o out.png --device cpu --ascii --set \
+         'schedule=[{{size: 64, iterations: 1000000}}]'"
+    ));
+    shell.wait_for(" of 1000000");
+    let screen = shell.tmux(&["capture-pane", "-t", "s", "-p", "-e"]);
+    assert!(screen.is_ascii(), "{screen}");
+    let coloured = screen
+        .split("\x1b[")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('m'))
+        .flat_map(|(codes, _)| codes.split(';').map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|code| code.parse::<u32>().ok())
+        .any(|code| (30..=38).contains(&code) || (40..=48).contains(&code) || code >= 90);
+    assert!(!coloured, "{screen}");
+    shell.keys(&["C-c"]);
+    shell.wait_for("saved out.png");
+}
+
+#[test]
+fn the_second_interrupt_leaves_at_once() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("twice", 80, 24);
+    shell.start();
+    // Both at once: the second comes while the picture is being saved or, if
+    // that is quick, after it.
+    shell.keys(&["C-c", "C-c"]);
+    shell.wait_until("the prompt", |screen| {
+        screen.contains("ready> ^C")
+            || screen.contains("left before")
+            || screen.contains("saved out.png")
+    });
+    shell.assert_shell_answers();
+}
+
+#[test]
+fn a_deadly_signal_gives_the_terminal_back() {
+    if !tmux_is_here() {
+        return;
+    }
+    for signal in ["ABRT", "SEGV", "QUIT", "USR1"] {
+        let shell = Shell::open(&format!("dead-{signal}"), 80, 24);
+        // A dump of the whole memory would only cost time.
+        shell.enter("ulimit -c 0; clear");
+        shell.start();
+        let pid = shell.tmux(&["display-message", "-p", "-t", "s", "#{pane_pid}"]);
+        let child = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", pid.trim()])
+            .output()
+            .expect("ps runs");
+        let child = String::from_utf8_lossy(&child.stdout).trim().to_owned();
+        // What libraries print to stdout does not reach the screen either.
+        let stdout = std::fs::read_link(format!("/proc/{child}/fd/1")).expect("its stdout");
+        assert!(stdout.ends_with("impasto.log"), "{stdout:?}");
+        let killed = Command::new("kill")
+            .args(["-s", signal, &child])
+            .status()
+            .expect("kill runs");
+        assert!(killed.success());
+        shell.wait_until("the prompt", |screen| screen.contains("ready>"));
+        shell.assert_shell_answers();
     }
 }

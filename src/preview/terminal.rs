@@ -140,17 +140,10 @@ impl Terminal {
             return None;
         }
         let size = window_size().ok()?;
-        let cell = match (
-            size.width.checked_div(size.columns),
-            size.height.checked_div(size.rows),
-        ) {
-            (Some(width), Some(height)) if width > 0 && height > 0 => Some((width, height)),
-            _ => None,
-        };
         Some(Self {
             columns: size.columns,
             rows: size.rows,
-            cell,
+            cell: cell_size(),
             colours: colours(
                 &variable("TERM"),
                 &variable("COLORTERM"),
@@ -203,6 +196,15 @@ impl Terminal {
             && (self.tmux || !self.multiplexer)
             && is_asked(&variable("TERM"))
     }
+}
+
+/// Width and height of a cell in pixels, as the terminal tells them now, if it
+/// does.
+pub fn cell_size() -> Option<(u16, u16)> {
+    let size = window_size().ok()?;
+    let width = size.width.checked_div(size.columns)?;
+    let height = size.height.checked_div(size.rows)?;
+    (width > 0 && height > 0).then_some((width, height))
 }
 
 fn variable(name: &str) -> String {

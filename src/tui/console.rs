@@ -7,7 +7,7 @@ use std::time::Duration;
 use image::RgbImage;
 use ratatui::Frame;
 
-use super::terminal::{Input, InputEvent, Screen};
+use super::terminal::{Input, InputEvent, Screen, with_stdout};
 use crate::preview;
 use crate::preview::terminal::{Capabilities, Graphics, Terminal};
 
@@ -127,18 +127,22 @@ impl Console for TerminalConsole {
             (self.terminal.columns, self.terminal.rows) = size;
         }
         let graphics = self.capabilities.print;
-        let shown = preview::full_screen(picture, &self.terminal, graphics);
-        let words = shown.map_or_else(|why| why.to_string(), |()| words.to_owned());
-        let columns = usize::from(self.terminal.columns);
-        let line: String = words.chars().take(columns).collect();
-        let mut out = io::stdout().lock();
-        // The last row, which the picture leaves free.
-        write!(out, "\x1b[{};1H\x1b[0m\x1b[K{line}", self.terminal.rows)?;
-        out.flush()
+        let terminal = &self.terminal;
+        with_stdout(|| {
+            let shown = preview::full_screen(picture, terminal, graphics);
+            let words = shown.map_or_else(|why| why.to_string(), |()| words.to_owned());
+            let columns = usize::from(terminal.columns);
+            let line: String = words.chars().take(columns).collect();
+            let mut out = io::stdout().lock();
+            // The last row, which the picture leaves free.
+            write!(out, "\x1b[{};1H\x1b[0m\x1b[K{line}", terminal.rows)?;
+            out.flush()
+        })?
     }
 
     fn redraw(&mut self) -> io::Result<()> {
-        preview::clear(self.capabilities.print)?;
+        let graphics = self.capabilities.print;
+        with_stdout(|| preview::clear(graphics))??;
         self.screen.redraw()
     }
 

@@ -22,7 +22,7 @@ use crate::pace::Pace;
 use crate::preset::{Library, Preset, Watch};
 use crate::preview::budget::Budget;
 use crate::preview::pane::{Pane, Shown};
-use crate::preview::terminal::{Capabilities, Colours, Terminal};
+use crate::preview::terminal::{Capabilities, Colours, Terminal, cell_size};
 use crate::protocol::{Command, Event, Link};
 
 /// The longest wait for a key; what the engine tells is looked at as often.
@@ -82,8 +82,10 @@ pub struct Dashboard<'a> {
     pace: Pace,
     /// The window at the last frame.
     window: Rect,
-    /// When a preview was last asked for.
+    /// When a preview was last asked for, and whether it is still to come: one
+    /// at a time, or a slow painter would have a heap of them to make.
     preview_asked: Option<Instant>,
+    preview_to_come: bool,
     /// Whether the picture stands in place of the dashboard.
     shows_picture: bool,
     /// Whether that picture waits for one of its size: not asked for, asked
@@ -136,6 +138,7 @@ impl<'a> Dashboard<'a> {
             pace: Pace::default(),
             window: Rect::default(),
             preview_asked: None,
+            preview_to_come: false,
             shows_picture: false,
             larger: Larger::Enough,
             budget: Budget::new(terminal.ssh),
@@ -271,8 +274,7 @@ impl<'a> Dashboard<'a> {
             }
             InputEvent::Resize(..) => {
                 // The letters may have another size now too.
-                let cell = Terminal::detect().and_then(|terminal| terminal.cell);
-                self.picture.set_cell(cell);
+                self.picture.set_cell(cell_size());
                 Vec::new()
             }
             InputEvent::Signal(_) | InputEvent::Hangup => Vec::new(),
@@ -343,7 +345,10 @@ impl<'a> Dashboard<'a> {
                     let left = self.pace.left(step, &self.app.sizes);
                     update(&mut self.app, Message::Pace { speed, left });
                 }
-                Event::Restarting { .. } => self.pace = Pace::default(),
+                Event::Restarting { .. } => {
+                    self.pace = Pace::default();
+                    self.preview_to_come = false;
+                }
                 _ => {}
             }
             effects.extend(update(&mut self.app, Message::Event(event)));
@@ -380,6 +385,7 @@ impl<'a> Dashboard<'a> {
     fn take_in_preview(&mut self, effects: &mut Vec<Effect>) -> bool {
         if let Some(preview) = self.run.as_ref().and_then(|(link, _)| link.preview.take()) {
             self.picture.set_painting(preview);
+            self.preview_to_come = false;
             if self.shows_picture && self.larger == Larger::Asked {
                 self.larger = Larger::Enough;
                 effects.push(Effect::ShowFullScreen);
@@ -458,10 +464,11 @@ impl<'a> Dashboard<'a> {
         let size = self.picture.wanted_pixels(places.picture);
         let iteration = self.app.step.as_ref().map_or(0, |step| step.iteration);
         let news = self.app.phase == Phase::Running || self.asked != Some((iteration, size));
-        if due && news && self.budget.ready(Instant::now()) {
+        if due && news && !self.preview_to_come && self.budget.ready(Instant::now()) {
             let (width, height) = size;
             let _ = link.commands.send(Command::Preview { width, height });
             self.preview_asked = Some(Instant::now());
+            self.preview_to_come = true;
             self.asked = Some((iteration, size));
         }
     }

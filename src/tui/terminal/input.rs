@@ -28,6 +28,7 @@ use signal_hook::consts::SIGWINCH;
 
 use self::asking::{Asking, unasked};
 use self::stray::Stray;
+use super::crash;
 use super::signals::Signals;
 use crate::preview::terminal::{Capabilities, Terminal, question};
 
@@ -229,8 +230,10 @@ fn open_keyboard() -> io::Result<()> {
 
 /// Writes to the terminal as the screen does, which is behind stdout.
 fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+    // Stdout itself may be kept from the terminal while the screen is ours.
+    let terminal = crash::terminal().unwrap_or_else(rustix::stdio::stdout);
     while !bytes.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), bytes) {
+        match rustix::io::write(terminal, bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -21,6 +21,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use rustix::process::{Signal, kill_current_process_group};
 
+use super::crash;
 use crate::preview::budget::{Counted, Meter};
 use crate::tui::log;
 
@@ -63,6 +64,7 @@ impl Screen {
         if !io::stdout().is_terminal() {
             return Err(io::Error::other("stdout is no terminal to draw on"));
         }
+        crash::guard(restoring_bytes(), || OURS.load(Ordering::SeqCst))?;
         let out = Counted::new(Out(File::from(io::stdout().as_fd().try_clone_to_owned()?)));
         let meter = out.meter();
         let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, out));
@@ -160,6 +162,7 @@ impl Screen {
             queue!(out, Print(REPORT_MOUSE))?;
         }
         out.flush()?;
+        keep_stdout()?;
         self.redraw()
     }
 }
@@ -177,9 +180,25 @@ pub fn restore() {
     if !OURS.swap(false, Ordering::SeqCst) {
         return;
     }
+    give_stdout_back();
+    let bytes = restoring_bytes();
+    // Not through std's stdout, whose lock a panicking thread may hold.
+    let mut left = bytes.as_slice();
+    while !left.is_empty() {
+        match rustix::io::write(rustix::stdio::stdout(), left) {
+            Ok(count) => left = &left[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            // The terminal may be gone, and then there is nothing to restore.
+            Err(_) => break,
+        }
+    }
+    let _ = disable_raw_mode();
+}
+
+/// What brings a terminal back to what it was.
+fn restoring_bytes() -> Vec<u8> {
     let mut bytes = Vec::new();
-    // A vector takes all bytes; the terminal may be gone, and then there is
-    // nothing to restore.
+    // A vector takes all bytes.
     let _ = queue!(
         bytes,
         EndSynchronizedUpdate,
@@ -189,16 +208,32 @@ pub fn restore() {
         LeaveAlternateScreen,
         Show
     );
-    // Not through std's stdout, whose lock a panicking thread may hold.
-    let mut left = bytes.as_slice();
-    while !left.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), left) {
-            Ok(count) => left = &left[count..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => break,
-        }
+    bytes
+}
+
+/// Sends what libraries print to stdout where stderr goes, if that is not the
+/// terminal: it would tear the screen.
+fn keep_stdout() -> io::Result<()> {
+    if !io::stderr().is_terminal() {
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     }
-    let _ = disable_raw_mode();
+    Ok(())
+}
+
+/// Makes stdout the terminal again. Does nothing if it is.
+fn give_stdout_back() {
+    if let Some(terminal) = crash::terminal() {
+        // If that fails nothing more can be shown, and nobody be told.
+        let _ = rustix::stdio::dup2_stdout(terminal);
+    }
+}
+
+/// Does something with stdout being the terminal, while the screen is ours.
+pub fn with_stdout<T>(act: impl FnOnce() -> T) -> io::Result<T> {
+    give_stdout_back();
+    let result = act();
+    keep_stdout()?;
+    Ok(result)
 }
 
 /// A panic of the UI thread gives the screen and stderr back before it is
