@@ -51,6 +51,7 @@ lint: setup ## Check the formatting and run clippy, warnings being errors
 .PHONY: oracle
 oracle: $(ORACLE_PYTHON) ## Compute the results under tests/oracle anew (fetches PyTorch: 5 GB, once)
 	$(ORACLE_PYTHON) tests/oracle/oracle.py
+	$(ORACLE_PYTHON) tests/oracle/networks.py
 
 $(ORACLE_VENV)/bin/python:
 	python3 -m venv $(ORACLE_VENV)

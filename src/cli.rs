@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::job::DeviceChoice;
 use crate::preview::pane::Mode;
 use crate::tui::theme::Palette;
+use crate::weights::Convention;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -95,6 +96,8 @@ pub enum Command {
     Show(ShowArgs),
     #[command(subcommand)]
     Presets(PresetsCommand),
+    #[command(subcommand)]
+    Weights(WeightsCommand),
     Measure(MeasureArgs),
     /// Tell what is here, what is wrong and how to mend it
     #[command(after_help = "\
@@ -233,6 +236,72 @@ pub enum PresetsCommand {
     },
     /// Print the folder where presets of your own are found
     Path,
+}
+
+/// List, fetch and import networks
+///
+/// VGG-16 is part of the program. What is fetched or imported under a name is a
+/// network by that name: `network: NAME` in a preset, or --set network=NAME.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  impasto weights fetch vgg19
+  impasto run photo.jpg painting.jpg --set network=vgg19
+  impasto weights import ~/models/vgg19-d01eb7cb.pth --name caffe19 --convention bgr-minus-mean
+  impasto weights fetch vgg19 --from https://example.org/vgg19.safetensors")]
+pub enum WeightsCommand {
+    /// List every network: built in, installed, and those that can be fetched
+    List,
+    /// Fetch a network and install it
+    Fetch(FetchArgs),
+    /// Install a network from a file: safetensors, or PyTorch's .pth and .pt
+    Import(ImportArgs),
+    /// Read installed networks whole and check them
+    Verify {
+        /// A network's name; all that are installed if left out
+        name: Option<String>,
+    },
+    /// Print the folder where networks are installed
+    Path,
+}
+
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// What to fetch, as `impasto weights list` names it; with --from, what to
+    /// call it
+    pub name: String,
+
+    /// Fetch from this address or file
+    #[arg(long, value_name = "URL|FILE")]
+    pub from: Option<String>,
+
+    /// What the network expects as its input, where its file does not say:
+    /// bgr-minus-mean or rgb-imagenet
+    #[arg(long, value_name = "CONVENTION")]
+    pub convention: Option<Convention>,
+
+    /// Replace an installed network of that name
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file to read; no more than its convolutions is taken from it
+    pub file: PathBuf,
+
+    /// What to call the network [default: the file's name without its extension]
+    #[arg(long)]
+    pub name: Option<String>,
+
+    /// What the network expects as its input, where its file does not say:
+    /// bgr-minus-mean or rgb-imagenet
+    #[arg(long, value_name = "CONVENTION")]
+    pub convention: Option<Convention>,
+
+    /// Replace an installed network of that name
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// Measure the losses of any picture

@@ -123,7 +123,10 @@ pub fn show_picture(output: &Path, graphics: Option<Graphics>) {
 /// second SIGINT, which is a person's, ends the process at once; a terminal that
 /// closes may well send SIGHUP twice. A signal that the process was started to
 /// ignore, as under nohup, stays ignored.
-fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
+///
+/// # Errors
+/// When a signal cannot be caught.
+pub fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
     let caught = Arc::new(AtomicUsize::new(0));
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for number in [SIGINT, SIGTERM, SIGHUP] {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::picture::{
     self, Picture, PictureError, Source, check_destination, display_path, fit_long_side,
 };
-use crate::preset::{Layer, Preset, PresetError, Scale, Start};
+use crate::preset::{Layer, Network, Preset, PresetError, Scale, Start};
+use crate::weights::{NetworkError, Networks};
 
 /// Which processor a run was asked to use. See `engine::device` for what it
 /// becomes on this machine.
@@ -166,6 +167,8 @@ pub enum PlanError {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Job(#[from] JobError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 impl Plan {
@@ -173,15 +176,17 @@ impl Plan {
     /// there, and whether the result can be saved.
     ///
     /// # Errors
-    /// When one of them is not there, is no picture, or cannot be written.
-    pub fn check(&self) -> Result<(), PictureError> {
+    /// When one of them is not there, is no picture, or cannot be written; and
+    /// when the network is not there.
+    pub fn check(&self) -> Result<(), PlanError> {
+        check_network(self.preset.network)?;
         check_destination(&self.output)?;
         self.content.check()?;
         self.style.check()?;
-        match &self.preset.start {
-            Start::File(path) => picture::check(path),
-            Start::Content | Start::Noise | Start::Style => Ok(()),
+        if let Start::File(path) = &self.preset.start {
+            picture::check(path)?;
         }
+        Ok(())
     }
 
     /// Reads the pictures. `tell` hears what begins.
@@ -241,8 +246,11 @@ pub struct Recipe {
     /// The version of libtorch, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub libtorch: Option<String>,
-    /// SHA-256 of the network's weights.
+    /// SHA-256 of the file that the network's weights came from.
     pub weights: String,
+    /// What that file expects as its input, such as `bgr-minus-mean`.
+    #[serde(default)]
+    pub convention: String,
 }
 
 /// The pixel sizes of one scale of a run.
@@ -329,7 +337,13 @@ impl Job {
     }
 
     /// The recipe of this job, as painted on `device`.
-    pub fn recipe(&self, device: String, libtorch: Option<String>, weights: String) -> Recipe {
+    pub fn recipe(
+        &self,
+        device: String,
+        libtorch: Option<String>,
+        weights: String,
+        convention: String,
+    ) -> Recipe {
         Recipe {
             impasto: env!("CARGO_PKG_VERSION").to_owned(),
             preset: self.preset.clone(),
@@ -339,6 +353,7 @@ impl Job {
             device,
             libtorch,
             weights,
+            convention,
         }
     }
 }
@@ -377,6 +392,21 @@ pub fn resize_schedule(schedule: &mut Vec<Scale>, size: u32) {
         scale.size = (proportion * f64::from(size)).round() as u32;
         index == count || scale.size >= LEAST_USEFUL_SIZE
     });
+}
+
+/// Looks whether a network is there, without reading it.
+///
+/// # Errors
+/// When it is not, with the command that gets it.
+pub fn check_network(network: Network) -> Result<(), NetworkError> {
+    if network == Network::VGG16 {
+        return Ok(());
+    }
+    let networks = Networks::open();
+    if networks.path(network.name())?.exists() {
+        return Ok(());
+    }
+    networks.find(network.name()).map(drop)
 }
 
 /// Leaves out the scales that are smaller than a picture which is there

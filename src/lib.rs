@@ -7,6 +7,8 @@
 //! - [`preset`] says what a run is made of, [`picture`] turns files into pixels
 //!   and back, and [`job`] puts the two together: everything a run needs,
 //!   complete and checked.
+//! - [`weights`] reads networks from the files people have, keeps those that
+//!   were imported, and fetches them.
 //! - [`engine`] paints. It is the only room that knows libtorch: its
 //!   `Painter` does one iteration at a time, its `worker` runs a painter on a
 //!   thread of its own.
@@ -16,6 +18,7 @@
 //!   lines. [`tui`] is the dashboard. [`preview`] shows pictures in a terminal,
 //!   and [`pace`] tells how fast a run goes.
 
+pub mod assets;
 pub mod cli;
 pub mod commands;
 pub mod engine;
@@ -27,3 +30,4 @@ pub mod preset;
 pub mod preview;
 pub mod protocol;
 pub mod tui;
+pub mod weights;

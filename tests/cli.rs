@@ -14,6 +14,7 @@ fn impasto(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env("XDG_CONFIG_HOME", folder.join("config"))
+        .env("XDG_DATA_HOME", folder.join("data"))
         .output()
         .expect("the binary starts")
 }
@@ -307,4 +308,81 @@ fn a_reader_that_leaves_is_no_failure() {
         .current_dir(folder.path())
         .status();
     assert!(status.expect("bash runs").success());
+}
+
+#[test]
+fn a_network_is_imported_and_sees_as_the_built_in_one_does() {
+    let folder = folder();
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/weights/vgg16.safetensors");
+    let done = impasto(
+        folder.path(),
+        &["weights", "import", weights, "--name", "mine"],
+    );
+    assert!(done.status.success(), "{}", stderr(&done));
+    let list = stdout(&impasto(folder.path(), &["weights", "list"]));
+    for words in [
+        "vgg16",
+        "built in",
+        "mine",
+        "installed",
+        "vgg19",
+        "can be fetched",
+    ] {
+        assert!(list.contains(words), "no {words} in:\n{list}");
+    }
+    let verified = stdout(&impasto(folder.path(), &["weights", "verify"]));
+    assert!(verified.contains("mine: good (13 layers"), "{verified}");
+    assert!(stdout(&impasto(folder.path(), &["doctor"])).contains("mine, installed"));
+
+    // The same weights by another name give the same losses.
+    let total = |network: &str| -> f64 {
+        let setting = format!("network={network}");
+        let arguments = [
+            "measure", CONTENT, CONTENT, STYLE, "--json", "--set", &setting,
+        ];
+        let output = impasto(folder.path(), &arguments);
+        let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        json["total"].as_f64().expect("a total")
+    };
+    let (mine, built_in) = (total("mine"), total("vgg16"));
+    assert!((mine / built_in - 1.0).abs() < 1e-3, "{mine}, {built_in}");
+
+    // What is there is not replaced by accident.
+    assert_refused(
+        folder.path(),
+        &["weights", "import", weights, "--name", "mine"],
+        &["mine", "--replace"],
+    );
+    let file = folder.path().join("data/impasto/networks/mine.safetensors");
+    let mut bytes = fs::read(&file).expect("the network");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).expect("to spoil it");
+    assert_refused(folder.path(), &["weights", "verify"], &["mine.safetensors"]);
+}
+
+#[test]
+fn networks_that_are_not_there_are_told_with_how_to_get_them() {
+    let folder = folder();
+    let run = |network: &str| ["run", CONTENT, STYLE, "--set", network].map(str::to_owned);
+    for (network, piece) in [
+        ("network=vgg19", "impasto weights fetch vgg19"),
+        ("network=mine", "impasto weights import"),
+        ("network=a/b", "no name of a network"),
+    ] {
+        let arguments = run(network);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        assert_refused(folder.path(), &arguments, &[piece]);
+    }
+    assert_refused(
+        folder.path(),
+        &["weights", "import", CONTENT, "--name", "mine"],
+        &["china.jpg"],
+    );
+    assert_refused(folder.path(), &["weights", "fetch", "nosuch"], &["vgg19"]);
+    assert_refused(
+        folder.path(),
+        &["weights", "import", CONTENT, "--name", "../mine"],
+        &["cannot be a network's name"],
+    );
 }

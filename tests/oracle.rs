@@ -116,7 +116,7 @@ fn feature_maps_match() {
             Some("average") => Pooling::Average,
             other => panic!("pooling {other:?}"),
         };
-        let vgg = Vgg::new(Network::Vgg16, pooling, Layer::new(5, 3), Device::Cpu).expect("VGG");
+        let vgg = Vgg::new(Network::VGG16, pooling, Layer::new(5, 3), Device::Cpu).expect("VGG");
         let mut seen = 0;
         vgg.visit(&image, |layer, map| {
             let expected = &case["layers"][layer.to_string()];

@@ -3,12 +3,10 @@
 
 use super::Outcome;
 use super::run::{paint, unused_name};
+use crate::assets;
 use crate::cli::DemoArgs;
-use crate::job::{Overrides, PictureFile, Plan};
+use crate::job::{Overrides, Plan};
 use crate::preset::Library;
-
-static CONTENT: &[u8] = include_bytes!("../../assets/china.jpg");
-static STYLE: &[u8] = include_bytes!("../../assets/night.jpg");
 
 pub fn demo(args: &DemoArgs) -> Outcome {
     let output = args
@@ -17,8 +15,8 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         .unwrap_or_else(|| unused_name("impasto-demo"));
     let plan = Plan {
         preset: Library::open().find("demo")?,
-        content: PictureFile::Bundled("china.jpg", CONTENT),
-        style: PictureFile::Bundled("night.jpg", STYLE),
+        content: assets::PHOTOGRAPH,
+        style: assets::PAINTING,
         device: args.device.device,
         output,
         preset_name: None,

@@ -6,11 +6,12 @@ use std::io::{self, Write as _};
 use nvml_wrapper::Nvml;
 
 use super::{Failure, Outcome};
-use crate::engine::{device, weights};
+use crate::engine::device;
 use crate::picture::display_path;
-use crate::preset::{Library, Network, Origin};
+use crate::preset::{Library, Origin};
 use crate::preview::terminal::{Colours, Terminal};
 use crate::tui::log::log_path;
+use crate::weights::{Networks, State};
 
 /// Bytes in a GiB.
 const GIB: f64 = (1u64 << 30) as f64;
@@ -22,7 +23,7 @@ pub fn doctor() -> Outcome {
     report.row("cpu", &cpu());
     report.row("memory", &memory());
     cuda(&mut report);
-    report.row("network", &network());
+    networks(&mut report);
     terminal(&mut report);
     presets(&mut report);
     let log = log_path().map_or_else(|| "none".to_owned(), |path| display_path(&path));
@@ -202,15 +203,21 @@ fn gpus() -> Vec<String> {
     (0..count).filter_map(describe).collect()
 }
 
-fn network() -> String {
-    let network = Network::Vgg16;
-    let megabytes = weights::built_in(network).len() as f64 / 1e6;
-    let sum = weights::sha256(network);
-    format!(
-        "{}, built in ({megabytes:.1} MB, sha256 {}…)",
-        network.name(),
-        &sum[..12]
-    )
+/// Every network there is, and what can be fetched.
+fn networks(report: &mut Report) {
+    for entry in Networks::open().list() {
+        let megabytes = entry.bytes as f64 / 1e6;
+        let words = match &entry.state {
+            State::BuiltIn => format!("{}, built in ({megabytes:.1} MB)", entry.name),
+            State::Installed => format!("{}, installed ({megabytes:.1} MB)", entry.name),
+            State::Fetchable => continue,
+            State::Broken(why) => {
+                report.advise(format!("the network {} cannot be used: {why}", entry.name));
+                format!("{}, broken", entry.name)
+            }
+        };
+        report.row("network", &words);
+    }
 }
 
 fn terminal(report: &mut Report) {

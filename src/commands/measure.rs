@@ -9,12 +9,13 @@ use super::{Outcome, chosen_preset};
 use crate::cli::MeasureArgs;
 use crate::engine::loss::{Losses, Weighted};
 use crate::engine::measure::{measure as losses_of, sizes};
-use crate::job::check_size;
+use crate::job::{check_network, check_size};
 use crate::picture;
 use crate::preset::Preset;
 
 pub fn measure(args: &MeasureArgs) -> Outcome {
     let preset = chosen_preset(&args.preset, "default")?;
+    check_network(preset.network)?;
     let image = picture::load(&args.image)?.picture;
     let content = picture::load(&args.content)?.picture;
     let style = picture::load(&args.style)?.picture;

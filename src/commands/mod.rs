@@ -2,11 +2,13 @@
 
 mod demo;
 mod doctor;
+mod fetch;
 mod measure;
 mod presets;
 mod run;
 mod show;
 mod start;
+mod weights;
 
 pub use run::unused_output;
 
@@ -20,6 +22,7 @@ use crate::engine::EngineError;
 use crate::job::{JobError, PlanError};
 use crate::picture::PictureError;
 use crate::preset::{Library, Preset, PresetError};
+use crate::weights::{NetworkError, WeightsError};
 
 /// Why a command ended other than well.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub fn carry_out(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Show(args) => show::show(&args),
         Command::Presets(command) => presets::presets(&command),
+        Command::Weights(command) => weights::weights(&command),
         Command::Measure(args) => measure::measure(&args),
         Command::Doctor => doctor::doctor(),
         Command::Completions(args) => completions(&args),
@@ -140,6 +144,18 @@ impl From<JobError> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Self {
         Self::Usage(error.to_string())
     }
 }

@@ -11,6 +11,7 @@
 //! is written out, which saves memory, half of the Gram matrices' backward
 //! work, and lets every tensor stay in the channels-last layout.
 
+pub mod calibrate;
 pub mod device;
 pub mod loss;
 pub mod measure;
@@ -35,6 +36,9 @@ pub enum EngineError {
     Weights(String),
     #[error("{0}")]
     Device(String),
+    /// The network is not there, or not deep enough.
+    #[error("{0}")]
+    Network(String),
     #[error(
         "the losses became infinite or not a number {failures} times, the last time at iteration \
          {iteration}; lower the preset's weights or the optimizer's rate"

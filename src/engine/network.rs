@@ -3,16 +3,17 @@
 //!
 //! Each stage is a 3×3 convolution with padding 1 and a ReLU; a 2×2 pooling
 //! opens every block but the first. The network expects BGR in 0..255 minus
-//! the mean colour of its training pictures; [`Vgg`] takes RGB in 0..1 and
-//! does that step itself, so gradients come back in RGB in 0..1 as well.
+//! the mean colour of its training pictures (other conventions are folded into
+//! its weights, see [`weights`]); [`Vgg`] takes RGB in 0..1 and does that step
+//! itself, so gradients come back in RGB in 0..1 as well.
+
+use std::cell::OnceCell;
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Result, weights};
+use super::Result;
+use super::weights::{self, Parameters, Provenance};
 use crate::preset::{Layer, Network, Pooling};
-
-/// Mean blue, green and red of the training pictures, on the 0..255 scale.
-const MEAN_BGR: [f32; 3] = [103.939, 116.779, 123.68];
 
 /// Average pooling shrinks what follows; doubling it brings the deeper feature
 /// maps back to about the size that max pooling gives.
@@ -25,6 +26,7 @@ pub struct Vgg {
     pooling: Pooling,
     /// `[1, 3, 1, 1]`
     mean: Tensor,
+    provenance: Provenance,
 }
 
 #[derive(Debug)]
@@ -35,8 +37,20 @@ struct Stage {
     bias: Tensor,
     /// `[in, out, 3, 3]`, turned by 180°: with stride 1 and padding 1 the
     /// gradient with respect to a convolution's input is itself a convolution
-    /// with these weights, the faster kernel on every processor tried.
-    backward_weight: Tensor,
+    /// with these weights, the faster kernel on every processor tried. Made for
+    /// the first gradient: who only looks at maps needs half the memory.
+    backward_weight: OnceCell<Tensor>,
+}
+
+impl Stage {
+    fn backward_weight(&self) -> Result<&Tensor> {
+        if let Some(weight) = self.backward_weight.get() {
+            return Ok(weight);
+        }
+        let turned = self.weight.f_flip([2, 3])?.f_transpose(0, 1)?;
+        let turned = channels_last(&turned)?;
+        Ok(self.backward_weight.get_or_init(|| turned))
+    }
 }
 
 /// What one pass of a picture left behind, enough to carry gradients back.
@@ -59,28 +73,58 @@ impl Vgg {
         deepest: Option<Layer>,
         device: Device,
     ) -> Result<Self> {
-        let convolutions = match deepest {
-            Some(deepest) => weights::read(weights::built_in(network), network, deepest, device)?,
-            None => Vec::new(),
-        };
+        match deepest {
+            Some(deepest) => {
+                Self::from_parameters(weights::load(network, deepest, device)?, pooling, device)
+            }
+            None => {
+                let nothing = Parameters {
+                    convolutions: Vec::new(),
+                    mean_bgr: [0.0; 3],
+                    provenance: weights::built_in_provenance(),
+                };
+                Self::from_parameters(nothing, pooling, device)
+            }
+        }
+    }
+
+    /// The network with these parameters, which are on `device`.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn from_parameters(
+        parameters: Parameters,
+        pooling: Pooling,
+        device: Device,
+    ) -> Result<Self> {
+        let Parameters {
+            convolutions,
+            mean_bgr,
+            provenance,
+        } = parameters;
         let mut stages = Vec::with_capacity(convolutions.len());
         for (layer, convolution) in convolutions {
-            let turned = convolution.weight.f_flip([2, 3])?.f_transpose(0, 1)?;
             stages.push(Stage {
                 layer,
                 weight: channels_last(&convolution.weight)?,
                 bias: convolution.bias,
-                backward_weight: channels_last(&turned)?,
+                backward_weight: OnceCell::new(),
             });
         }
-        let mean = Tensor::f_from_slice(&MEAN_BGR)?
+        let mean = Tensor::f_from_slice(&mean_bgr)?
             .f_view([1, 3, 1, 1])?
             .f_to_device(device)?;
         Ok(Self {
             stages,
             pooling,
             mean,
+            provenance,
         })
+    }
+
+    /// Where its weights come from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     /// Shows `visit` the feature map of every stage in turn, keeping none.
@@ -143,7 +187,7 @@ impl Vgg {
             upstream = add(stage.layer, &map, upstream)?;
             let Some(gradient) = upstream else { continue };
             let gradient = map.f_threshold_backward(&gradient, 0)?;
-            let gradient = convolve(&gradient, &stage.backward_weight, None)?;
+            let gradient = convolve(&gradient, stage.backward_weight()?, None)?;
             upstream = Some(match trace.maps.last() {
                 Some(before) if opens_block(stage.layer) => {
                     self.unpool(&gradient, before, winners.as_ref())?

@@ -10,6 +10,7 @@ use super::loss::{Targets, evaluate};
 use super::network::Vgg;
 use super::optimizer::{self, Optimizer};
 use super::pixels::{picture_of, preview_of, rescaled, tensor_of};
+use super::weights::Provenance;
 use super::{EngineError, Result, device, memory};
 use crate::job::{Job, Size, fitted};
 use crate::picture::Picture;
@@ -96,6 +97,11 @@ impl Painter {
     /// The processor that paints: `cpu` or `cuda:N`.
     pub fn device_name(&self) -> String {
         device::name(self.device)
+    }
+
+    /// What the recipe says of the network's weights.
+    pub fn provenance(&self) -> &Provenance {
+        self.vgg.provenance()
     }
 
     /// The sizes of all scales.

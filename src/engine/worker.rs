@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, channel, sy
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::device;
 use super::painter::Painter;
-use super::{device, weights};
-use crate::job::{Job, Recipe, go_on_from};
+use crate::job::{Job, Recipe, check_network, go_on_from};
 use crate::picture;
 use crate::preset::{Preset, Start};
 use crate::protocol::{Command, Event, Link, Preview, PreviewSlot, RestartFrom};
@@ -369,6 +369,7 @@ impl<'a> Worker<'a> {
         output: PathBuf,
     ) -> Result<(Job, Option<PathBuf>), String> {
         picture::check_destination(&output).map_err(|error| error.to_string())?;
+        check_network(preset.network).map_err(|error| error.to_string())?;
         let mut job = Job {
             preset,
             output,
@@ -450,11 +451,12 @@ impl<'a> Worker<'a> {
 
     fn recipe(&self) -> Recipe {
         let job = self.painter.job();
-        let weights = weights::sha256(job.preset.network);
+        let provenance = self.painter.provenance();
         job.recipe(
             self.painter.device_name(),
             device::libtorch_version(),
-            weights,
+            provenance.sha256.clone(),
+            provenance.convention.name().to_owned(),
         )
     }
 

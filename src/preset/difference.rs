@@ -73,7 +73,7 @@ pub fn differences(from: &Preset, to: &Preset) -> Vec<Difference> {
         start,
         seed,
     } = from;
-    found.values("network", network.word(), to.network.word());
+    found.values("network", network.name(), to.network.name());
     found.values("pooling", pooling.word(), to.pooling.word());
     found.term("content", content, &to.content);
     found.term("style", style, &to.style);
@@ -390,7 +390,7 @@ mod tests {
         }
         let taken = other.for_a_run_like(&running);
         assert!(running.needs_new_run(&taken).is_empty());
-        assert_eq!((taken.network, taken.seed), (Network::Vgg16, 7));
+        assert_eq!((taken.network, taken.seed), (Network::VGG16, 7));
         assert_eq!(taken.pooling, Pooling::Average);
         assert_eq!(taken.optimizer.kind, OptimizerKind::Adam);
         assert_eq!(taken.style.weight, 9.0);

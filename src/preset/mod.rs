@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `name` | the file's stem | what the preset is called: 1 to 64 characters |
 //! | `description` | empty | what it is for, in a sentence: up to 1000 characters |
-//! | `network` | `vgg16` | the network whose feature maps are compared |
+//! | `network` | `vgg16` | the network whose feature maps are compared: `vgg16`, `vgg19`, or the name of an imported one |
 //! | `pooling` | `max` | `average` or `max`, between the network's blocks |
 //! | `content.weight` | 5 | how much the content picture counts: 0 to 1e30 |
 //! | `content.layers` | `{relu4_2: 1}` | the layers it is compared in, with their weights |
@@ -60,6 +60,17 @@ mod value;
 mod watch;
 mod words;
 
+/// The network that a preset names, wherever it does. One that cannot be read
+/// is told when the preset is.
+fn network_in(text: &str) -> Network {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        network: Option<Network>,
+    }
+    let named = serde_yaml::from_str::<Named>(text).ok();
+    named.and_then(|it| it.network).unwrap_or(Network::VGG16)
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -74,7 +85,7 @@ pub use difference::{Difference, differences};
 pub use error::PresetError;
 pub use library::{Entry, Library, Origin};
 pub use mistake::{Location, Mistake};
-pub use network::{Layer, Network, UnknownLayer};
+pub use network::{Architecture, Layer, Network, UnknownLayer};
 pub use schema::{Optimizer, OptimizerKind, Pooling, Scale, Smoothness, Start, Term, Word};
 pub use watch::Watch;
 
@@ -123,7 +134,7 @@ impl Default for Preset {
         Self {
             name: "default".to_owned(),
             description: String::new(),
-            network: Network::Vgg16,
+            network: Network::VGG16,
             pooling: Pooling::Max,
             content: Term {
                 weight: 5.0,
@@ -150,8 +161,9 @@ impl Preset {
     /// [`PresetError::Mistake`] with its place, or [`PresetError::TooLarge`].
     pub fn from_yaml(text: &str, origin: &str) -> Result<Self, PresetError> {
         let text = text::check(text, origin)?;
-        let mut preset: Self =
-            serde_yaml::from_str(text).map_err(|error| Mistake::from_yaml(text, origin, &error))?;
+        let deserializer = serde_yaml::Deserializer::from_str(text);
+        let mut preset = Self::read(network_in(text), deserializer)
+            .map_err(|error| Mistake::from_yaml(text, origin, &error))?;
         if preset.name.is_empty() {
             preset.name = Path::new(origin).file_stem().map_or_else(
                 || "preset".to_owned(),

@@ -6,26 +6,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::words::{did_you_mean, nearest, quoted};
 
-/// The network whose feature maps the losses compare.
-///
-/// To add one: a variant here, a row in [`ALL`](Self::ALL), [`name`](Self::name)
-/// and [`blocks`](Self::blocks). A [`Layer`] is accepted if any network has it,
-/// so a second network also needs a check that a preset's layers belong to its
-/// own network.
+/// How a network of Simonyan and Zisserman is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Network {
-    /// VGG-16 of Simonyan and Zisserman (configuration D): `vgg16`.
+pub enum Architecture {
+    /// Configuration D, thirteen convolutions.
     Vgg16,
+    /// Configuration E, sixteen convolutions.
+    Vgg19,
 }
 
-impl Network {
-    /// Every network there is.
-    pub const ALL: &'static [Self] = &[Self::Vgg16];
-
-    /// The name in a preset: `vgg16`.
+impl Architecture {
+    /// `vgg16` or `vgg19`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vgg16 => "vgg16",
+            Self::Vgg19 => "vgg19",
         }
     }
 
@@ -33,6 +28,7 @@ impl Network {
     pub fn blocks(self) -> &'static [u8] {
         match self {
             Self::Vgg16 => &[2, 2, 3, 3, 3],
+            Self::Vgg19 => &[2, 2, 4, 4, 4],
         }
     }
 
@@ -41,6 +37,98 @@ impl Network {
         (1..)
             .zip(self.blocks())
             .flat_map(|(block, &count)| (1..=count).map(move |index| Layer { block, index }))
+    }
+}
+
+/// The network whose feature maps the losses compare, by its name: `vgg16`,
+/// which is part of the program, `vgg19`, or the name that one was imported
+/// under. A name says nothing of whether the network is there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// ASCII, zeros behind.
+    name: [u8; Self::LONGEST],
+}
+
+impl Network {
+    /// The longest name.
+    pub const LONGEST: usize = 32;
+    /// The one that is part of the program.
+    pub const VGG16: Self = Self::known(b"vgg16");
+    pub const VGG19: Self = Self::known(b"vgg19");
+
+    const fn known(word: &[u8]) -> Self {
+        let mut name = [0; Self::LONGEST];
+        let mut index = 0;
+        while index < word.len() {
+            name[index] = word[index];
+            index += 1;
+        }
+        Self { name }
+    }
+
+    /// The network of that name; none if it is no plain word of up to 32
+    /// letters, digits, `-`, `_` and, but for the first, `.`.
+    pub fn new(name: &str) -> Option<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let fits = (1..=Self::LONGEST).contains(&name.len());
+        (fits && name.chars().all(plain) && !name.starts_with('.'))
+            .then(|| Self::known(name.as_bytes()))
+    }
+
+    /// The name in a preset.
+    pub fn name(&self) -> &str {
+        let length = self.name.iter().position(|byte| *byte == 0);
+        let bytes = &self.name[..length.unwrap_or(Self::LONGEST)];
+        // ASCII, as it was made.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// How it is built, where the name alone says so.
+    pub fn architecture(self) -> Option<Architecture> {
+        [Architecture::Vgg16, Architecture::Vgg19]
+            .into_iter()
+            .find(|architecture| architecture.name() == self.name())
+    }
+
+    /// Every layer that it has or, where the name does not say, may have.
+    pub fn layers(self) -> impl Iterator<Item = Layer> {
+        self.architecture().unwrap_or(Architecture::Vgg19).layers()
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl de::Visitor<'_> for NameVisitor {
+            type Value = Network;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the network: vgg16, vgg19, or the name that one was imported under")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Network, E> {
+                Network::new(name).ok_or_else(|| {
+                    E::custom(format_args!(
+                        "{} is no name of a network\nnames: vgg16, vgg19, or up to 32 letters, \
+                         digits, `-`, `_` and `.`",
+                        quoted(name)
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_any(NameVisitor)
     }
 }
 
@@ -69,9 +157,30 @@ impl Layer {
         Self::every().find(|layer| (layer.block, layer.index) == (block, index))
     }
 
-    /// The layers of all networks.
+    /// The layers of all networks: VGG-19 has those of VGG-16.
     fn every() -> impl Iterator<Item = Self> {
-        Network::ALL.iter().flat_map(|network| network.layers())
+        Architecture::Vgg19.layers()
+    }
+
+    /// The layer of that name in a network.
+    ///
+    /// # Errors
+    /// When the network has no such layer, with the nearest that it has.
+    pub fn of(network: Network, name: &str) -> Result<Self, UnknownLayer> {
+        let layers: Vec<(Self, String)> = network
+            .layers()
+            .map(|layer| (layer, layer.to_string()))
+            .collect();
+        let found = layers.iter().find(|(_, known)| known == name);
+        found.map(|(layer, _)| *layer).ok_or_else(|| {
+            // Other programs speak of the convolution before the rectifier.
+            let meant = name.to_lowercase().replacen("conv", "relu", 1);
+            let known = layers.iter().map(|(_, known)| known.as_str());
+            UnknownLayer {
+                name: name.to_owned(),
+                near: nearest(&meant, known).map(str::to_owned),
+            }
+        })
     }
 }
 
@@ -94,19 +203,7 @@ impl FromStr for Layer {
     type Err = UnknownLayer;
 
     fn from_str(name: &str) -> Result<Self, UnknownLayer> {
-        let names: Vec<String> = Self::every().map(|layer| layer.to_string()).collect();
-        Self::every()
-            .zip(&names)
-            .find(|(_, known)| *known == name)
-            .map(|(layer, _)| layer)
-            .ok_or_else(|| {
-                // Other programs speak of the convolution before the rectifier.
-                let meant = name.to_lowercase().replacen("conv", "relu", 1);
-                UnknownLayer {
-                    name: name.to_owned(),
-                    near: nearest(&meant, names.iter().map(String::as_str)).map(str::to_owned),
-                }
-            })
+        Self::of(Network::VGG19, name)
     }
 }
 
@@ -127,11 +224,7 @@ impl<'de> Deserialize<'de> for Layer {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Layer, E> {
-                name.parse().map_err(|unknown| {
-                    let layers: Vec<String> = Layer::every().map(|l| l.to_string()).collect();
-                    // The second line becomes a note below the excerpt.
-                    E::custom(format_args!("{unknown}\nlayers: {}", layers.join(", ")))
-                })
+                name.parse().map_err(E::custom)
             }
         }
         deserializer.deserialize_str(LayerVisitor)
@@ -144,7 +237,7 @@ mod tests {
 
     #[test]
     fn vgg16_has_thirteen_layers_in_order() {
-        let layers: Vec<Layer> = Network::Vgg16.layers().collect();
+        let layers: Vec<Layer> = Network::VGG16.layers().collect();
         let names: Vec<String> = layers.iter().map(Layer::to_string).collect();
         assert_eq!(
             names.join(" "),
@@ -159,11 +252,48 @@ mod tests {
     }
 
     #[test]
+    fn vgg19_has_three_more() {
+        let names = |network: Network| -> Vec<String> {
+            network.layers().map(|layer| layer.to_string()).collect()
+        };
+        let (small, large) = (names(Network::VGG16), names(Network::VGG19));
+        let more: Vec<_> = large.iter().filter(|name| !small.contains(name)).collect();
+        assert_eq!(more, ["relu3_4", "relu4_4", "relu5_4"]);
+        assert_eq!(large.len(), 16);
+    }
+
+    #[test]
+    fn layers_belong_to_their_network() {
+        assert!(Layer::of(Network::VGG19, "relu3_4").is_ok());
+        let error = Layer::of(Network::VGG16, "relu3_4").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown layer `relu3_4`; did you mean `relu3_3`?"
+        );
+        // Nobody knows yet how a network is built that was imported.
+        let mine = Network::new("mine").unwrap();
+        assert!(Layer::of(mine, "relu3_4").is_ok());
+    }
+
+    #[test]
+    fn networks_have_plain_names() {
+        for name in ["vgg16", "vgg19", "my-net_2.1", &"a".repeat(32)] {
+            assert_eq!(Network::new(name).unwrap().name(), name);
+        }
+        for name in ["", ".vgg", "a/b", "a b", "é", "a\u{1b}", &"a".repeat(33)] {
+            assert_eq!(Network::new(name), None, "{name}");
+        }
+        assert_eq!(Network::new("vgg16"), Some(Network::VGG16));
+        assert_eq!(Network::VGG16.architecture(), Some(Architecture::Vgg16));
+        assert_eq!(Network::new("mine").unwrap().architecture(), None);
+    }
+
+    #[test]
     fn unknown_layers_suggest_the_nearest() {
         let message = |name: &str| name.parse::<Layer>().unwrap_err().to_string();
         assert_eq!(
             message("relu4_9"),
-            "unknown layer `relu4_9`; did you mean `relu4_3`?"
+            "unknown layer `relu4_9`; did you mean `relu4_4`?"
         );
         assert_eq!(
             message("conv4_2"),

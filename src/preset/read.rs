@@ -16,7 +16,7 @@ use serde::{
 
 use super::{
     Preset,
-    network::Layer,
+    network::{Layer, Network},
     schema::{Optimizer, OptimizerKind, Scale, Smoothness, Term},
     value::{DESCRIPTION, HISTORY, ITERATIONS, NAME, RATE, SEED, SIZE, WEIGHT, find_word},
     words::{did_you_mean, nearest, quoted},
@@ -120,13 +120,10 @@ fn unread<E: Error>(key: &str) -> Result<(), E> {
 }
 
 impl<'de> Deserialize<'de> for Preset {
-    /// Every key left out takes its default; a name left out stays empty.
+    /// Every key left out takes its default; a name left out stays empty. The
+    /// network has to come before the layers, as it does when it is written.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Over(Preset {
-            name: String::new(),
-            ..Preset::default()
-        })
-        .deserialize(deserializer)
+        Self::read(Network::VGG16, deserializer)
     }
 }
 
@@ -152,8 +149,8 @@ impl Mapping for Preset {
             "description" => self.description = map.next_value_seed(DESCRIPTION)?,
             "network" => self.network = map.next_value()?,
             "pooling" => self.pooling = map.next_value()?,
-            "content" => self.content = map.next_value_seed(Over(self.content.clone()))?,
-            "style" => self.style = map.next_value_seed(Over(self.style.clone()))?,
+            "content" => self.content = map.next_value_seed(Over(self.term(&self.content)))?.term,
+            "style" => self.style = map.next_value_seed(Over(self.term(&self.style)))?.term,
             "smoothness" => self.smoothness = map.next_value_seed(Over(self.smoothness.clone()))?,
             "optimizer" => self.optimizer = map.next_value_seed(Over(Draft::default()))?.finish(),
             "schedule" => self.schedule = map.next_value_seed(Schedule)?,
@@ -165,14 +162,43 @@ impl Mapping for Preset {
     }
 }
 
-impl Mapping for Term {
+/// A term of a preset with this network.
+struct TermOf {
+    network: Network,
+    term: Term,
+}
+
+impl Preset {
+    fn term(&self, term: &Term) -> TermOf {
+        TermOf {
+            network: self.network,
+            term: term.clone(),
+        }
+    }
+
+    /// Reads a preset whose network is known to be `network` already, wherever
+    /// in the mapping that stands: which layers there are depends on it.
+    pub(super) fn read<'de, D: Deserializer<'de>>(
+        network: Network,
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        Over(Preset {
+            name: String::new(),
+            network,
+            ..Preset::default()
+        })
+        .deserialize(deserializer)
+    }
+}
+
+impl Mapping for TermOf {
     const WHAT: &'static str = "a loss term";
     const KEYS: &'static [&'static str] = &["weight", "layers"];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
-            "weight" => self.weight = map.next_value_seed(WEIGHT)?,
-            "layers" => self.layers = map.next_value_seed(Layers)?,
+            "weight" => self.term.weight = map.next_value_seed(WEIGHT)?,
+            "layers" => self.term.layers = map.next_value_seed(Layers(self.network))?,
             _ => unread(key)?,
         }
         Ok(())
@@ -287,7 +313,7 @@ impl<'de> Visitor<'de> for Schedule {
 }
 
 /// Reads the layers of a term: a mapping to weights, or a list with weight 1 each.
-struct Layers;
+struct Layers(Network);
 
 impl<'de> DeserializeSeed<'de> for Layers {
     type Value = BTreeMap<Layer, f64>;
@@ -306,7 +332,7 @@ impl<'de> Visitor<'de> for Layers {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut layers = BTreeMap::new();
-        while let Some(layer) = map.next_key_seed(NewLayer(&layers))? {
+        while let Some(layer) = map.next_key_seed(NewLayer(self.0, &layers))? {
             layers.insert(layer, map.next_value_seed(WEIGHT)?);
         }
         Ok(layers)
@@ -314,7 +340,7 @@ impl<'de> Visitor<'de> for Layers {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut layers = BTreeMap::new();
-        while let Some(layer) = seq.next_element_seed(NewLayer(&layers))? {
+        while let Some(layer) = seq.next_element_seed(NewLayer(self.0, &layers))? {
             layers.insert(layer, 1.0);
         }
         Ok(layers)
@@ -322,7 +348,7 @@ impl<'de> Visitor<'de> for Layers {
 }
 
 /// Reads a layer that is not among those already there.
-struct NewLayer<'a>(&'a BTreeMap<Layer, f64>);
+struct NewLayer<'a>(Network, &'a BTreeMap<Layer, f64>);
 
 impl<'de> DeserializeSeed<'de> for NewLayer<'_> {
     type Value = Layer;
@@ -340,8 +366,12 @@ impl Visitor<'_> for NewLayer<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Layer, E> {
-        let layer: Layer = Deserialize::deserialize(serde::de::value::StrDeserializer::new(name))?;
-        if self.0.contains_key(&layer) {
+        let layer = Layer::of(self.0, name).map_err(|unknown| {
+            let layers: Vec<String> = self.0.layers().map(|layer| layer.to_string()).collect();
+            // The second line becomes a note below the excerpt.
+            E::custom(format_args!("{unknown}\nlayers: {}", layers.join(", ")))
+        })?;
+        if self.1.contains_key(&layer) {
             return Err(E::custom(format_args!(
                 "the layer `{layer}` is given twice"
             )));

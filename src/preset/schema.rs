@@ -7,27 +7,18 @@ use std::{
 
 use serde::{Serialize, Serializer, ser};
 
-use super::network::{Layer, Network};
+use super::network::Layer;
 
 /// A value that a preset names by one word.
 ///
 /// The words are the same for reading, writing, messages and help.
 pub trait Word: Copy + 'static {
-    /// What the word stands for, in a message: "network".
+    /// What the word stands for, in a message: "pooling".
     const WHAT: &'static str;
     /// Every value.
     const ALL: &'static [Self];
     /// The word for this value.
     fn word(self) -> &'static str;
-}
-
-impl Word for Network {
-    const WHAT: &'static str = "network";
-    const ALL: &'static [Self] = Network::ALL;
-
-    fn word(self) -> &'static str {
-        self.name()
-    }
 }
 
 /// How the network halves its feature maps between blocks.
@@ -203,12 +194,6 @@ impl Start {
 /// Writes a one-word value as its word.
 fn serialize_word<T: Word, S: Serializer>(value: T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(value.word())
-}
-
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_word(*self, serializer)
-    }
 }
 
 impl Serialize for Pooling {

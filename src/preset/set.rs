@@ -211,8 +211,8 @@ mod tests {
                 "unknown optimizer `adma`; did you mean `adam`? (known: lbfgs, adam)",
             ),
             (
-                "network=vgg19",
-                "unknown network `vgg19`; did you mean `vgg16`? (known: vgg16)",
+                "network=my/net",
+                "`my/net` is no name of a network (names: ",
             ),
             (
                 "start=\u{1b}[2J",

@@ -166,7 +166,7 @@ fn the_table_of_defaults_is_right() {
         ),
         ("seed", default.seed.to_string()),
         ("pooling", format!("`{}`", default.pooling.word())),
-        ("network", format!("`{}`", default.network.word())),
+        ("network", format!("`{}`", default.network.name())),
         (
             "optimizer.kind",
             format!("`{}`", default.optimizer.kind.word()),
@@ -275,4 +275,23 @@ fn a_file_named_like_a_word_stays_a_file() {
         preset.to_yaml(),
         Err(PresetError::Unwritable { .. })
     ));
+}
+
+#[test]
+fn layers_are_those_of_the_network_wherever_it_is_named() {
+    let text = "style: {layers: [relu3_4]}\nnetwork: vgg19\n";
+    let preset = Preset::from_yaml(text, "deep.yaml").unwrap();
+    assert_eq!(preset.network, Network::VGG19);
+    let again = Preset::from_yaml(&preset.to_yaml().unwrap(), "again.yaml").unwrap();
+    assert_eq!(again.style, preset.style);
+    let json = serde_json::to_string(&preset).unwrap();
+    assert_eq!(serde_json::from_str::<Preset>(&json).unwrap(), preset);
+    let error = Preset::from_yaml("style: {layers: [relu3_4]}\n", "deep.yaml").unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("deep.yaml:1:18: unknown layer `relu3_4`")
+    );
+    let error = preset.set("network=vgg16").unwrap_err().to_string();
+    assert!(error.contains("relu3_4"), "{error}");
 }

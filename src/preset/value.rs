@@ -8,7 +8,6 @@ use serde::{
 };
 
 use super::{
-    network::Network,
     schema::{Optimizer, OptimizerKind, Pooling, Scale, Start, Term, Word},
     words::{did_you_mean, is_harmless, nearest, quoted},
 };
@@ -208,12 +207,6 @@ impl<T: Word> Visitor<'_> for OneWord<T> {
 
     fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
         find_word(word)
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneWord(PhantomData))
     }
 }
 

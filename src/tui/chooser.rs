@@ -17,6 +17,7 @@ use crate::commands::unused_output;
 use crate::job::{DeviceChoice, Overrides, PictureFile, Plan};
 use crate::preset::Library;
 use crate::preview::terminal::Colours;
+use crate::weights::{Networks, State};
 
 /// The longest wait for a key; what is read meanwhile is looked at as often.
 const TURN: Duration = Duration::from_millis(33);
@@ -53,8 +54,10 @@ impl Chooser {
         colours: Colours,
         library: Library,
     ) -> io::Result<Self> {
+        let mut start = Start::new(folder, None, None, None);
+        start.notes.push(networks());
         Ok(Self {
-            start: Start::new(folder, None, None, None),
+            start,
             reader: Thumbnails::start()?,
             device,
             theme: Theme::new(options.palette, colours, options.ascii),
@@ -154,4 +157,20 @@ impl Chooser {
         plan.check().map_err(|error| error.to_string())?;
         Ok(plan)
     }
+}
+
+/// The networks that a preset can name, in a line.
+fn networks() -> String {
+    let entries = Networks::open().list();
+    let names = |wanted: &[State]| -> String {
+        let there = entries.iter().filter(|entry| wanted.contains(&entry.state));
+        let names: Vec<&str> = there.map(|entry| entry.name.as_str()).collect();
+        names.join(", ")
+    };
+    let mut line = format!("networks: {}", names(&[State::BuiltIn, State::Installed]));
+    let more = names(&[State::Fetchable]);
+    if !more.is_empty() {
+        line += &format!("; `impasto weights fetch` gets {more}");
+    }
+    line
 }

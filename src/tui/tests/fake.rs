@@ -60,7 +60,7 @@ fn one_run(
         });
     }
     let sizes = job.sizes();
-    let recipe = job.recipe("cpu".to_owned(), None, String::new());
+    let recipe = job.recipe("cpu".to_owned(), None, String::new(), String::new());
     tell(Event::Started {
         job: Box::new(recipe),
         output: job.output.clone(),

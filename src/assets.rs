@@ -1,0 +1,11 @@
+//! The pictures that are part of the program; `assets/README.md` tells where
+//! they come from.
+
+use crate::job::PictureFile;
+
+/// A photograph of a Chinese tower.
+pub const PHOTOGRAPH: PictureFile =
+    PictureFile::Bundled("china.jpg", include_bytes!("../assets/china.jpg"));
+/// A painting of a night sky.
+pub const PAINTING: PictureFile =
+    PictureFile::Bundled("night.jpg", include_bytes!("../assets/night.jpg"));
