@@ -311,3 +311,46 @@ fn the_built_in_network_keeps_its_size() {
         assert!((scale - 1.0).abs() < 1e-5, "{layer}: {scale}");
     }
 }
+
+/// Files of every format, as `tests/oracle/networks.py --files FOLDER` writes
+/// them: too large to keep, so that this is for whoever made them.
+#[test]
+fn files_of_every_format_hold_the_same_network() {
+    let Some(folder) = std::env::var_os("IMPASTO_NETWORK_FILES") else {
+        eprintln!("skipped: IMPASTO_NETWORK_FILES names no folder of networks");
+        return;
+    };
+    for case in cases() {
+        let [network_name, convention] = ["network", "convention"].map(|key| word(&case[key]));
+        let expected = made_file(&case);
+        for (ending, error) in [
+            ("zip.pth", 0.0),
+            ("legacy.pth", 0.0),
+            ("float32.safetensors", 0.0),
+            ("float16.safetensors", 1e-3),
+            ("bfloat16.safetensors", 1e-2),
+        ] {
+            let path = Path::new(&folder).join(format!("{network_name}-{convention}-{ending}"));
+            let stated = Some(convention.parse().expect("a convention"));
+            let found = weights::read(&path, stated).expect("weights");
+            assert_eq!(found.architecture, expected.architecture, "{ending}");
+            let pairs = found.convolutions.iter().zip(&expected.convolutions);
+            assert_eq!(found.convolutions.len(), expected.convolutions.len());
+            for (found, expected) in pairs {
+                assert_eq!(found.shape, expected.shape);
+                let largest = expected
+                    .weight
+                    .iter()
+                    .fold(0.0_f32, |most, it| most.max(it.abs()));
+                let values = found.weight.iter().zip(&expected.weight);
+                for (found, expected) in values.chain(found.bias.iter().zip(&expected.bias)) {
+                    let off = (found - expected).abs();
+                    assert!(
+                        off <= error * largest.max(1.0),
+                        "{ending}: {found}, {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

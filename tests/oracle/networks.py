@@ -1,6 +1,7 @@
 """VGG-16 and VGG-19 as torchvision lays them out, with made-up weights: what tests/networks.rs
-must find when impasto reads such a file. Writes networks.json beside itself. Needs torch and
-numpy; README.md tells what is in the file.
+must find when impasto reads such a file. Writes networks.json beside itself; with --files, the
+networks as whole files of every format into a folder instead. Needs torch and numpy (--files also
+safetensors); README.md tells what is in the file.
 
 The weights, 80 MB for VGG-19, are not kept: both sides make them by the same formula, whose
 every step is exact or rounded once, and so have the same ones to the last bit."""
@@ -170,8 +171,29 @@ def result(name, convention, width, height, layers):
     }
 
 
+def write_files(folder):
+    """Every case's network as each kind of file that people have of it: 0.9 GB in all."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, convention, *_ in CASES:
+        network, _ = made_network(name, convention)
+        whole = {f"features.{key}": value.float() for key, value in network.state_dict().items()}
+        stem = folder / f"{name}-{convention}"
+        torch.save(whole, f"{stem}-zip.pth")
+        torch.save(whole, f"{stem}-legacy.pth", _use_new_zipfile_serialization=False)
+        for word, dtype in [("float32", torch.float32), ("float16", torch.float16), ("bfloat16", torch.bfloat16)]:
+            save_file({key: value.to(dtype) for key, value in whole.items()}, f"{stem}-{word}.safetensors")
+        print(f"{stem}: five files")
+
+
 def main():
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=Path, metavar="FOLDER", help="write the networks as files there")
+    options = parser.parse_args()
+    if options.files:
+        write_files(options.files)
+        return
     text = json.dumps({"cases": [result(*case) for case in CASES]}, indent=1)
     # Lists of numbers on one line: smaller, and easier on the eye.
     text = re.sub(r"\[[^][{}]*\]", lambda numbers: " ".join(numbers[0].split()), text)
