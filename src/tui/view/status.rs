@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::super::update::context;
 use crate::pace::{clock, per_second};
 use crate::picture::display_path;
+use crate::preset::Network;
 use crate::protocol::Memory;
 use crate::tui::app::{App, Phase, Preparation};
 use crate::tui::keymap::{self, Action, Context};
@@ -87,6 +88,13 @@ fn about(app: &App, theme: &Theme) -> Vec<Item> {
         item(app.style.clone(), theme.style, 7),
         item(preset, theme.text, 6),
     ];
+    if app.preset.network != Network::VGG16 {
+        items.push(item(
+            format!("by {}", app.preset.network.name()),
+            theme.text,
+            4,
+        ));
+    }
     if let Some(device) = &app.device {
         items.push(item(format!("on {device}"), theme.dim, 3));
     }
