@@ -172,10 +172,24 @@ pub struct PresetArgs {
     #[arg(short, long, value_name = "NAME|FILE")]
     pub preset: Option<String>,
 
+    /// The network, as `impasto weights list` names it: the same as
+    /// --set network=NAME
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+
     /// Change one key of the preset, such as style.layers.relu3_1=0.5 or
     /// start=noise; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+}
+
+impl PresetArgs {
+    /// Every change to the preset, in order. The network comes first: it says
+    /// which layers there are.
+    pub fn all_settings(&self) -> Vec<String> {
+        let network = self.network.iter().map(|name| format!("network={name}"));
+        network.chain(self.settings.iter().cloned()).collect()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -241,12 +255,12 @@ pub enum PresetsCommand {
 /// List, fetch and import networks
 ///
 /// VGG-16 is part of the program. What is fetched or imported under a name is a
-/// network by that name: `network: NAME` in a preset, or --set network=NAME.
+/// network by that name: `network: NAME` in a preset, or --network NAME.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   impasto weights fetch vgg19
-  impasto run photo.jpg painting.jpg --set network=vgg19
+  impasto run photo.jpg painting.jpg --network vgg19
   impasto weights import ~/models/vgg19-d01eb7cb.pth --name caffe19 --convention bgr-minus-mean
   impasto weights fetch vgg19 --from https://example.org/vgg19.safetensors")]
 pub enum WeightsCommand {

@@ -109,7 +109,7 @@ fn man(args: &ManArgs) -> Outcome {
 fn chosen_preset(args: &PresetArgs, default: &str) -> Result<Preset, PresetError> {
     let name = args.preset.as_deref().unwrap_or(default);
     let preset = Library::open().find(name)?;
-    args.settings
+    args.all_settings()
         .iter()
         .try_fold(preset, |preset, setting| preset.set(setting))
 }

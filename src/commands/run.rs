@@ -12,7 +12,7 @@ use crate::tui;
 
 pub fn run(args: &RunArgs) -> Outcome {
     let overrides = Overrides {
-        settings: args.preset.settings.clone(),
+        settings: args.preset.all_settings(),
         size: args.size,
         iterations: args.iterations,
         seed: args.seed,

@@ -109,7 +109,7 @@ pub fn measure(file: &File) -> Result<Vec<f64>, Failure> {
 pub fn installed(name: &str, path: &Path) {
     say(&format!("installed as {}", display_path(path)));
     say(&format!(
-        "paint with it: impasto run CONTENT STYLE --set network={name}"
+        "paint with it: impasto run CONTENT STYLE --network {name}"
     ));
 }
 
