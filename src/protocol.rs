@@ -15,6 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Recipe, Size};
 use crate::preset::{Layer, Preset};
 
+/// The steps of a preparation before the first iteration: the processor, the
+/// network, and the two pictures to compare with.
+pub const FIRST_STEPS: u32 = 4;
+
 /// What a front end may ask of a run. The worker reads commands between any
 /// two iterations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

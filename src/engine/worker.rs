@@ -11,17 +11,14 @@ use super::painter::Painter;
 use crate::job::{Job, Recipe, check_network, go_on_from};
 use crate::picture;
 use crate::preset::{Preset, Start};
-use crate::protocol::{Command, Event, Link, Preview, PreviewSlot, RestartFrom};
+use crate::protocol::{Command, Event, FIRST_STEPS, Link, Preview, PreviewSlot, RestartFrom};
 
 /// How many events may wait for a slow reader before steps are left out.
 const EVENTS_WAITING: usize = 1024;
 
 /// How often the memory in use is told.
 const MEMORY_EVERY: Duration = Duration::from_secs(2);
-/// The steps before the first iteration: the processor, the network, and what
-/// to compare with.
-const FIRST_STEPS: u32 = 4;
-/// And before each later scale.
+/// The steps before each scale but the first.
 const SCALE_STEPS: u32 = 2;
 
 /// Starts painting `job` on a thread of its own. A run ends by itself, by

@@ -23,7 +23,7 @@ use crate::preset::{Library, Preset, Watch};
 use crate::preview::budget::Budget;
 use crate::preview::pane::{Pane, Shown};
 use crate::preview::terminal::{Capabilities, Colours, Terminal, cell_size};
-use crate::protocol::{Command, Event, Link};
+use crate::protocol::{Command, Event, FIRST_STEPS, Link};
 
 /// The longest wait for a key; what the engine tells is looked at as often.
 const TURN: Duration = Duration::from_millis(33);
@@ -33,8 +33,6 @@ const PREVIEW_EVERY: Duration = Duration::from_millis(250);
 const WATCH_EVERY: Duration = Duration::from_millis(400);
 /// Events taken in before the next frame.
 const MOST_EVENTS: usize = 4096;
-/// Steps of the preparation that the engine tells, after those of reading.
-const ENGINE_STEPS: u32 = 4;
 /// How often something moves while everything waits.
 const BEATS_PER_SECOND: f64 = 4.0;
 /// The most numbers tried for a free name.
@@ -181,7 +179,7 @@ impl<'a> Dashboard<'a> {
     pub fn run(&mut self, console: &mut dyn Console) -> io::Result<Left> {
         self.app.phase = Phase::Preparing(Preparation {
             steps: Vec::new(),
-            of: loading::steps(&self.plan) + ENGINE_STEPS,
+            of: loading::steps(&self.plan) + FIRST_STEPS,
         });
         // Drawn before anything is begun: whoever waits sees that it has.
         let drawn = self.draw(console, false);

@@ -99,14 +99,7 @@ pub fn places(app: &App, window: Rect) -> Option<Places> {
 pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &Theme) {
     let window = frame.area();
     let Some(places) = places(app, window) else {
-        let words = format!(
-            "This window has {}×{} cells and the dashboard needs {}×{}. The painting goes on.",
-            window.width, window.height, LEAST.0, LEAST.1
-        );
-        let words = Paragraph::new(words)
-            .wrap(Wrap { trim: true })
-            .alignment(Alignment::Center);
-        frame.render_widget(words, window);
+        too_small(frame, "the dashboard", "The painting goes on.", theme);
         return;
     };
     frame.buffer_mut().set_style(window, theme.base);
@@ -130,6 +123,21 @@ pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &The
     }
     status::draw_footer(frame, places.footer, app, theme);
     overlay::draw(frame, window, app, theme);
+}
+
+/// A sentence where the window is too small for a screen, which tells what
+/// becomes of the painting.
+fn too_small(frame: &mut Frame, screen: &str, comfort: &str, theme: &Theme) {
+    let window = frame.area();
+    let times = if theme.ascii { "x" } else { "×" };
+    let words = format!(
+        "This window has {}{times}{} cells and {screen} needs {}{times}{}. {comfort}",
+        window.width, window.height, LEAST.0, LEAST.1
+    );
+    let words = Paragraph::new(words)
+        .wrap(Wrap { trim: true })
+        .alignment(Alignment::Center);
+    frame.render_widget(words, window);
 }
 
 /// The picture with its frame, which tells how it is drawn; before there is

@@ -5,14 +5,14 @@ mod parts;
 mod places;
 
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use self::parts::{bytes, dots, file_name, picture, size, tail};
 pub use self::places::{Places, Target, places, target};
-use super::{LEAST, framed};
+use super::{framed, too_small};
 use crate::picture::display_path;
 use crate::preview::terminal::Colours;
 use crate::tui::keymap::{self, Action, Context};
@@ -23,16 +23,8 @@ use crate::tui::theme::Theme;
 pub fn draw(frame: &mut Frame, start: &Start, theme: &Theme, colours: Colours) {
     let window = frame.area();
     let Some(places) = places(start, window) else {
-        let times = if theme.ascii { "x" } else { "×" };
-        let words = format!(
-            "This window has {}{times}{} cells and the start screen needs {}{times}{}. \
-             Nothing is being painted yet.",
-            window.width, window.height, LEAST.0, LEAST.1
-        );
-        let words = Paragraph::new(words)
-            .wrap(Wrap { trim: true })
-            .alignment(Alignment::Center);
-        frame.render_widget(words, window);
+        let comfort = "Nothing is being painted yet.";
+        too_small(frame, "the start screen", comfort, theme);
         return;
     };
     let title = Line::from(vec![
