@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::job::DeviceChoice;
+use crate::job::{Compute, DeviceChoice, PrecisionChoice, Shortage};
 use crate::preview::pane::Mode;
 use crate::tui::theme::Palette;
 use crate::weights::Convention;
@@ -52,7 +52,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct StartArgs {
     #[command(flatten)]
-    pub device: DeviceArgs,
+    pub compute: ComputeArgs,
 
     #[command(flatten)]
     pub screen: ScreenArgs,
@@ -99,6 +99,7 @@ pub enum Command {
     #[command(subcommand)]
     Weights(WeightsCommand),
     Measure(MeasureArgs),
+    Bench(BenchArgs),
     /// Tell what is here, what is wrong and how to mend it
     #[command(after_help = "\
 Example:\n  impasto doctor")]
@@ -155,7 +156,7 @@ pub struct RunArgs {
     pub seed: Option<u64>,
 
     #[command(flatten)]
-    pub device: DeviceArgs,
+    pub compute: ComputeArgs,
 
     #[command(flatten)]
     pub screen: ScreenArgs,
@@ -166,7 +167,7 @@ pub struct RunArgs {
     pub events: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct PresetArgs {
     /// A preset's name (see `impasto presets list`) or a YAML file
     #[arg(short, long, value_name = "NAME|FILE")]
@@ -199,6 +200,40 @@ pub struct DeviceArgs {
     pub device: DeviceChoice,
 }
 
+/// Where and how a run computes.
+#[derive(Debug, Args)]
+pub struct ComputeArgs {
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    /// What the network computes in: float32, bfloat16, tf32 (NVIDIA GPUs), or
+    /// auto, the fastest of them that brings the same losses on the device
+    #[arg(long, value_name = "PRECISION", default_value_t)]
+    pub precision: PrecisionChoice,
+
+    /// Pass the picture through the network in tiles of so many pixels on each
+    /// side [default: as few tiles as memory allows]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=16384))]
+    pub tile: Option<u32>,
+
+    /// What to do should memory run out: go on in smaller tiles (tile), and if
+    /// that is not enough at a smaller size (shrink), or end with the picture so
+    /// far (stop)
+    #[arg(long, value_name = "WAY", default_value_t)]
+    pub out_of_memory: Shortage,
+}
+
+impl From<&ComputeArgs> for Compute {
+    fn from(args: &ComputeArgs) -> Self {
+        Self {
+            device: args.device.device,
+            precision: args.precision,
+            tile: args.tile,
+            shortage: args.out_of_memory,
+        }
+    }
+}
+
 /// Paint a bundled photograph in the manner of a bundled painting
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -212,7 +247,7 @@ pub struct DemoArgs {
     pub output: Option<PathBuf>,
 
     #[command(flatten)]
-    pub device: DeviceArgs,
+    pub compute: ComputeArgs,
 
     #[command(flatten)]
     pub screen: ScreenArgs,
@@ -345,6 +380,38 @@ pub struct MeasureArgs {
 
     /// Print JSON: each layer's loss before weights, smoothness, and the
     /// weighted total
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Time the loop that paints, on this machine
+///
+/// Paints the bundled pictures, pressed into squares, by the preset
+/// neural-style with Adam, or as the flags say. Times are medians of steady
+/// iterations; operations are counted, not measured.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto bench
+  impasto bench --sizes 256,512,1024 --precision float32
+  impasto bench --sizes 512 --set optimizer=lbfgs --json")]
+pub struct BenchArgs {
+    /// Sizes in pixels, of pictures as high as they are wide
+    #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', default_value = "256,512",
+        value_parser = clap::value_parser!(u32).range(16..=16384))]
+    pub sizes: Vec<u32>,
+
+    /// Iterations to time [default: as many as a few seconds hold]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub iterations: Option<u32>,
+
+    #[command(flatten)]
+    pub preset: PresetArgs,
+
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+
+    /// Print a JSON array with an object for every timing
     #[arg(long)]
     pub json: bool,
 }

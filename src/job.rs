@@ -51,6 +51,100 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
+/// What a run was asked to compute in. See `engine::precision` for what it
+/// becomes on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrecisionChoice {
+    /// The fastest that brings the same losses.
+    #[default]
+    Auto,
+    Float32,
+    Tf32,
+    Bfloat16,
+}
+
+impl PrecisionChoice {
+    const NAMES: [(&'static str, Self); 4] = [
+        ("auto", Self::Auto),
+        ("float32", Self::Float32),
+        ("tf32", Self::Tf32),
+        ("bfloat16", Self::Bfloat16),
+    ];
+}
+
+impl FromStr for PrecisionChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        named(&Self::NAMES, text)
+    }
+}
+
+impl fmt::Display for PrecisionChoice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(name_in(&Self::NAMES, *self))
+    }
+}
+
+/// What a run does when memory runs out in spite of all foresight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shortage {
+    /// Goes on in smaller tiles, which takes longer.
+    #[default]
+    Tile,
+    /// In smaller tiles first, then at a smaller size.
+    Shrink,
+    /// Saves the picture so far and ends.
+    Stop,
+}
+
+impl Shortage {
+    const NAMES: [(&'static str, Self); 3] = [
+        ("tile", Self::Tile),
+        ("shrink", Self::Shrink),
+        ("stop", Self::Stop),
+    ];
+}
+
+impl FromStr for Shortage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        named(&Self::NAMES, text)
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(name_in(&Self::NAMES, *self))
+    }
+}
+
+/// The value that `text` names.
+fn named<T: Copy>(names: &[(&'static str, T)], text: &str) -> Result<T, String> {
+    let found = names.iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// The name of a value that is in the table.
+fn name_in<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+    let found = names.iter().find(|(_, known)| *known == value);
+    found.map_or("", |(name, _)| name)
+}
+
+/// Where and how a run computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compute {
+    pub device: DeviceChoice,
+    pub precision: PrecisionChoice,
+    /// The side of the tiles in pixels; none for as few tiles as memory allows.
+    pub tile: Option<u32>,
+    pub shortage: Shortage,
+}
+
 /// Everything a run needs.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -59,7 +153,7 @@ pub struct Job {
     pub style: Source,
     /// The picture to start from, where the preset's `start` names a file.
     pub start: Option<Source>,
-    pub device: DeviceChoice,
+    pub compute: Compute,
     /// Where the finished picture goes.
     pub output: PathBuf,
 }
@@ -70,7 +164,7 @@ pub struct Plan {
     pub preset: Preset,
     pub content: PictureFile,
     pub style: PictureFile,
-    pub device: DeviceChoice,
+    pub compute: Compute,
     pub output: PathBuf,
     /// Where the preset was found, to watch it: its name or its file.
     pub preset_name: Option<String>,
@@ -209,7 +303,7 @@ impl Plan {
             content,
             style,
             start,
-            device: self.device,
+            compute: self.compute,
             output: self.output,
         };
         job.check()?;
@@ -243,6 +337,9 @@ pub struct Recipe {
     pub start: Option<Input>,
     /// The processor that painted: `cpu` or `cuda:N`.
     pub device: String,
+    /// What the network computed in: `float32`, `tf32` or `bfloat16`.
+    #[serde(default = "float32")]
+    pub precision: String,
     /// The version of libtorch, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub libtorch: Option<String>,
@@ -250,6 +347,21 @@ pub struct Recipe {
     pub weights: String,
     /// What that file expects as its input, such as `bgr-minus-mean`.
     #[serde(default)]
+    pub convention: String,
+}
+
+/// What recipes that do not tell were painted in.
+fn float32() -> String {
+    "float32".to_owned()
+}
+
+/// What a recipe tells of the machine and the network that painted.
+#[derive(Clone, Debug, Default)]
+pub struct Painted {
+    pub device: String,
+    pub precision: String,
+    pub libtorch: Option<String>,
+    pub weights: String,
     pub convention: String,
 }
 
@@ -336,14 +448,15 @@ impl Job {
         self.preset.schedule.iter().map(size).collect()
     }
 
-    /// The recipe of this job, as painted on `device`.
-    pub fn recipe(
-        &self,
-        device: String,
-        libtorch: Option<String>,
-        weights: String,
-        convention: String,
-    ) -> Recipe {
+    /// The recipe of this job, as painted so.
+    pub fn recipe(&self, painted: Painted) -> Recipe {
+        let Painted {
+            device,
+            precision,
+            libtorch,
+            weights,
+            convention,
+        } = painted;
         Recipe {
             impasto: env!("CARGO_PKG_VERSION").to_owned(),
             preset: self.preset.clone(),
@@ -351,6 +464,7 @@ impl Job {
             style: Input::of(&self.style),
             start: self.start.as_ref().map(Input::of),
             device,
+            precision,
             libtorch,
             weights,
             convention,
@@ -474,7 +588,7 @@ mod tests {
             content: source.clone(),
             style: source,
             start: None,
-            device: DeviceChoice::Cpu,
+            compute: Compute::default(),
             output: PathBuf::from("out.png"),
         }
     }

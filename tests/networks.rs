@@ -8,6 +8,7 @@ use std::path::Path;
 
 use impasto::engine::network::Vgg;
 use impasto::engine::pixels::tensor_of;
+use impasto::engine::precision::Precision;
 use impasto::engine::{calibrate, weights as parameters};
 use impasto::picture::Picture;
 use impasto::preset::{Layer, Network, Pooling};
@@ -136,7 +137,7 @@ fn network(file: &weights::File, scales: &BTreeMap<Layer, f64>) -> Vgg {
         .map(|layer| scales.get(&layer).copied().unwrap_or(1.0))
         .collect();
     let parameters = parameters::from_file(file, &scales, deepest, Device::Cpu).expect("weights");
-    Vgg::from_parameters(parameters, Pooling::Max, Device::Cpu).expect("VGG")
+    Vgg::from_parameters(parameters, Pooling::Max, Device::Cpu, Precision::Float32).expect("VGG")
 }
 
 /// The scales of a file's layers, as they are measured.
@@ -277,7 +278,14 @@ fn mean_squares(vgg: &Vgg) -> BTreeMap<Layer, f64> {
 #[test]
 fn scales_bring_maps_to_the_size_of_the_built_in_networks() {
     let deepest = Layer::new(5, 3);
-    let built_in = Vgg::new(Network::VGG16, Pooling::Max, deepest, Device::Cpu).expect("VGG");
+    let built_in = Vgg::new(
+        Network::VGG16,
+        Pooling::Max,
+        deepest,
+        Device::Cpu,
+        Precision::Float32,
+    )
+    .expect("VGG");
     let built_in = mean_squares(&built_in);
     assert_eq!(built_in.len(), 13);
 

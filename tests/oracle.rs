@@ -4,9 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use impasto::engine::loss::{Targets, evaluate};
+use impasto::engine::evaluate::evaluate;
+use impasto::engine::loss::Targets;
 use impasto::engine::network::Vgg;
 use impasto::engine::pixels::tensor_of;
+use impasto::engine::precision::Precision;
 use impasto::picture::Picture;
 use impasto::preset::{Layer, Network, Pooling, Preset};
 use serde_json::Value;
@@ -116,7 +118,14 @@ fn feature_maps_match() {
             Some("average") => Pooling::Average,
             other => panic!("pooling {other:?}"),
         };
-        let vgg = Vgg::new(Network::VGG16, pooling, Layer::new(5, 3), Device::Cpu).expect("VGG");
+        let vgg = Vgg::new(
+            Network::VGG16,
+            pooling,
+            Layer::new(5, 3),
+            Device::Cpu,
+            Precision::Float32,
+        )
+        .expect("VGG");
         let mut seen = 0;
         vgg.visit(&image, |layer, map| {
             let expected = &case["layers"][layer.to_string()];
@@ -167,10 +176,12 @@ fn losses_and_gradients_match() {
             preset.pooling,
             preset.deepest(),
             Device::Cpu,
+            Precision::Float32,
         )
         .expect("VGG");
-        let targets = Targets::new(&vgg, &preset, &content, &style, &mut |_| {}).expect("targets");
-        let found = evaluate(&vgg, &preset, &targets, &image).expect("losses");
+        let targets =
+            Targets::new(&vgg, &preset, &content, &style, None, &mut |_| {}).expect("targets");
+        let found = evaluate(&vgg, &preset, &targets, &image, None).expect("losses");
 
         assert!(found.finite, "{name}");
         let layers = &found.losses.layers;

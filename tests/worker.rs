@@ -7,7 +7,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use impasto::engine::worker;
-use impasto::job::{DeviceChoice, Job};
+use impasto::job::{Compute, DeviceChoice, Job};
 use impasto::picture::{self, Picture, Source};
 use impasto::preset::{Layer, Pooling, Preset, Scale, Start};
 use impasto::protocol::{Command, Event, Link, RestartFrom};
@@ -42,7 +42,10 @@ fn endless(folder: &tempfile::TempDir) -> Job {
         content: source("content.png", 40, 30, 7),
         style: source("style.png", 30, 40, 11),
         start: None,
-        device: DeviceChoice::Cpu,
+        compute: Compute {
+            device: DeviceChoice::Cpu,
+            ..Compute::default()
+        },
         output: folder.path().join("out.png"),
     }
 }
@@ -286,7 +289,10 @@ fn it_saves_when_its_front_end_goes_away() {
 fn a_device_that_is_not_there_fails_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let link = begin(Job {
-        device: DeviceChoice::Cuda(63),
+        compute: Compute {
+            device: DeviceChoice::Cuda(63),
+            ..Compute::default()
+        },
         ..endless(&folder)
     });
     let message = wait_for_failure(&link);

@@ -17,7 +17,7 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         preset: Library::open().find("demo")?,
         content: assets::PHOTOGRAPH,
         style: assets::PAINTING,
-        device: args.device.device,
+        compute: (&args.compute).into(),
         output,
         preset_name: None,
         overrides: Overrides::default(),

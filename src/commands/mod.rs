@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod bench;
 mod demo;
 mod doctor;
 mod fetch;
@@ -52,6 +53,7 @@ pub fn carry_out(cli: Cli) -> ExitCode {
         Command::Presets(command) => presets::presets(&command),
         Command::Weights(command) => weights::weights(&command),
         Command::Measure(args) => measure::measure(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Doctor => doctor::doctor(),
         Command::Completions(args) => completions(&args),
         Command::Man(args) => man(&args),

@@ -33,7 +33,7 @@ pub fn run(args: &RunArgs) -> Outcome {
         preset,
         content: PictureFile::At(args.content.clone()),
         style: PictureFile::At(args.style.clone()),
-        device: args.device.device,
+        compute: (&args.compute).into(),
         output,
         preset_name,
         overrides,

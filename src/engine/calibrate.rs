@@ -15,6 +15,7 @@ use tch::{Device, Kind};
 
 use super::network::Vgg;
 use super::pixels::tensor_of;
+use super::precision::Precision;
 use super::{EngineError, Result, weights};
 use crate::picture::{Picture, fit_long_side};
 use crate::preset::{Layer, Network, Pooling};
@@ -37,7 +38,7 @@ pub fn scales(file: &File, pictures: &[Picture]) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     };
     let parameters = weights::from_file(file, &[], deepest, Device::Cpu)?;
-    let other = Vgg::from_parameters(parameters, Pooling::Max, Device::Cpu)?;
+    let other = Vgg::from_parameters(parameters, Pooling::Max, Device::Cpu, Precision::Float32)?;
     let mut scales = Vec::new();
     for (layer, own) in mean_squares(&other, pictures)? {
         // Where VGG-16 ends a block earlier, its last layer there stands in.
@@ -58,7 +59,13 @@ pub fn scales(file: &File, pictures: &[Picture]) -> Result<Vec<f64>> {
 
 fn network(network: Network) -> Result<Vgg> {
     let deepest = network.layers().last();
-    Vgg::new(network, Pooling::Max, deepest, Device::Cpu)
+    Vgg::new(
+        network,
+        Pooling::Max,
+        deepest,
+        Device::Cpu,
+        Precision::Float32,
+    )
 }
 
 /// The mean of the squares of every layer's feature map, over all pictures.

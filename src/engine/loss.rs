@@ -1,5 +1,4 @@
-//! Content, style and smoothness: their values, layer by layer, and the
-//! gradient of the total with respect to the pixels.
+//! Content, style and smoothness: what they compare with, and their formulas.
 //!
 //! With F, P, A the feature maps `[C, H, W]` of the image, the content and the
 //! style, and the Gram matrix G(F) = F·Fᵀ / (C·H·W):
@@ -13,21 +12,24 @@
 //! neural-style. The total weighs each layer, then each of the three.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tch::{Kind, Tensor};
 
 use super::Result;
-use super::network::{Vgg, magnitude, rows, unrows};
+use super::network::{Vgg, rows};
+use super::tiles::{Part, Tile, tiles};
 use crate::preset::{Layer, Preset, Term};
 use crate::protocol::LayerLosses;
 
 /// What the image is compared with at one scale.
 #[derive(Debug, Default)]
 pub struct Targets {
-    /// The content's feature maps as rows, `[H·W, C]`.
-    content: BTreeMap<Layer, Tensor>,
-    /// The style's Gram matrices, `[C, C]`.
-    style: BTreeMap<Layer, Tensor>,
+    /// The content's feature maps, `[1, C, H, W]` channels last, of the
+    /// network's own kind.
+    pub(super) content: BTreeMap<Layer, Tensor>,
+    /// The style's Gram matrices, `[C, C]`, float32.
+    pub(super) style: BTreeMap<Layer, Tensor>,
 }
 
 /// The losses of one image.
@@ -48,21 +50,9 @@ pub struct Weighted {
     pub total: f64,
 }
 
-/// The losses of an image and the way downhill.
-#[derive(Debug)]
-pub struct Evaluation {
-    pub losses: Losses,
-    pub weighted: Weighted,
-    /// The gradient of the total with respect to the pixels, `[1, 3, H, W]`,
-    /// RGB in 0..1.
-    pub gradient: Tensor,
-    /// Whether the total and every element of the gradient are finite.
-    pub finite: bool,
-}
-
 impl Targets {
-    /// Computes the targets of the layers that `preset` names. `tell` hears
-    /// what begins.
+    /// Computes the targets of the layers that `preset` names, in tiles of
+    /// `side` if that is given. `tell` hears what begins.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -71,30 +61,108 @@ impl Targets {
         preset: &Preset,
         content: &Tensor,
         style: &Tensor,
+        side: Option<u32>,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut targets = Self::default();
         // A term without layers needs no pass.
         if !preset.content.layers.is_empty() {
             tell("looking at the content");
-            vgg.visit(content, |layer, map| {
+            visit_tiles(vgg, content, side, |tile, layer, map| {
                 if preset.content.layers.contains_key(&layer) {
-                    targets.content.insert(layer, rows(map)?);
+                    targets.keep_content(content, tile, layer, map)?;
                 }
                 Ok(())
             })?;
         }
         if !preset.style.layers.is_empty() {
             tell("looking at the style");
-            vgg.visit(style, |layer, map| {
-                if preset.style.layers.contains_key(&layer) {
-                    targets.style.insert(layer, gram(&rows(map)?)?);
-                }
-                Ok(())
-            })?;
+            targets.style = grams(vgg, &preset.style, style, side)?;
         }
         Ok(targets)
     }
+
+    /// Puts a tile's part of the content's feature map in its place.
+    fn keep_content(
+        &mut self,
+        content: &Tensor,
+        tile: &Tile,
+        layer: Layer,
+        map: &Tensor,
+    ) -> Result<()> {
+        let (Some(own), Some(place)) = (tile.own_part(layer), tile.part_of_whole(layer)) else {
+            return Ok(());
+        };
+        if own.covers(map) && !self.content.contains_key(&layer) && tile.is_whole(content) {
+            self.content.insert(layer, map.shallow_clone());
+            return Ok(());
+        }
+        let (_, _, height, width) = content.size4()?;
+        let whole = Tile::whole(height, width).part_of_whole(layer);
+        let whole = whole.unwrap_or(Part::whole(0, 0));
+        let (_, channels, ..) = map.size4()?;
+        let target = match self.content.entry(layer) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let shape = [1, whole.height, whole.width, channels];
+                let empty = Tensor::f_zeros(shape, (map.kind(), map.device()))?;
+                entry.insert(empty.f_permute([0, 3, 1, 2])?)
+            }
+        };
+        place.of(target)?.f_copy_(&own.of(map)?)?;
+        Ok(())
+    }
+}
+
+/// The Gram matrices of the layers that `term` names, each `[C, C]`, float32.
+///
+/// # Errors
+/// When libtorch fails.
+pub(super) fn grams(
+    vgg: &Vgg,
+    term: &Term,
+    image: &Tensor,
+    side: Option<u32>,
+) -> Result<BTreeMap<Layer, Tensor>> {
+    let mut sums: BTreeMap<Layer, (Tensor, f64)> = BTreeMap::new();
+    visit_tiles(vgg, image, side, |tile, layer, map| {
+        let Some(own) = tile
+            .own_part(layer)
+            .filter(|_| term.layers.contains_key(&layer))
+        else {
+            return Ok(());
+        };
+        let features = rows(&own.of(map)?)?;
+        let products = products(&features)?;
+        match sums.entry(layer) {
+            Entry::Vacant(entry) => {
+                entry.insert((products, elements(&features)));
+            }
+            Entry::Occupied(mut entry) => {
+                let (sum, count) = entry.get_mut();
+                let _ = sum.f_add_(&products)?;
+                *count += elements(&features);
+            }
+        }
+        Ok(())
+    })?;
+    sums.into_iter()
+        .map(|(layer, (sum, count))| Ok((layer, sum.f_div_scalar(count)?)))
+        .collect()
+}
+
+/// Shows `visit` the feature maps of every tile of a picture in turn.
+fn visit_tiles(
+    vgg: &Vgg,
+    image: &Tensor,
+    side: Option<u32>,
+    mut visit: impl FnMut(&Tile, Layer, &Tensor) -> Result<()>,
+) -> Result<()> {
+    let (_, _, height, width) = image.size4()?;
+    for tile in tiles(height, width, side, &vgg.layers()) {
+        vgg.visit(&tile.seen.of(image)?, |layer, map| visit(&tile, layer, map))?;
+    }
+    Ok(())
 }
 
 impl Losses {
@@ -122,146 +190,25 @@ fn weigh(term: &Term, losses: &BTreeMap<Layer, f64>) -> f64 {
             .sum::<f64>()
 }
 
-/// The losses of `image` against `targets`, and the gradient of their total.
-///
-/// # Errors
-/// When libtorch fails. A loss that is not finite is no error here: it is said
-/// in [`Evaluation::finite`].
-pub fn evaluate(
-    vgg: &Vgg,
-    preset: &Preset,
-    targets: &Targets,
-    image: &Tensor,
-) -> Result<Evaluation> {
-    // Scalars stay on the device until all are there: each one read alone
-    // would make the host wait for a GPU.
-    let mut scalars = Scalars::default();
-    let trace = vgg.trace(image)?;
-    let gradient = vgg.gradient(trace, |layer, map, upstream| {
-        let features = rows(map)?;
-        let mut gradient = match &upstream {
-            Some(upstream) => Some(rows(upstream)?),
-            None => None,
-        };
-        if let (Some(target), Some(weight)) = (
-            targets.content.get(&layer),
-            preset.content.layers.get(&layer),
-        ) {
-            let difference = features.f_sub(target)?;
-            scalars.push(Slot::Content(layer), mean_square(&difference)?);
-            // d mean(D²) / dF = 2·D / (C·H·W)
-            let scale = preset.content.weight * weight * 2.0 / elements(&features);
-            if scale != 0.0 {
-                let own = difference.f_mul_scalar(scale)?;
-                gradient = Some(match gradient {
-                    Some(mut sum) => sum.f_add_(&own)?,
-                    None => own,
-                });
-            }
-        }
-        if let (Some(target), Some(weight)) =
-            (targets.style.get(&layer), preset.style.layers.get(&layer))
-        {
-            let difference = gram(&features)?.f_sub(target)?;
-            scalars.push(Slot::Style(layer), mean_square(&difference)?);
-            // With D = G − A symmetric: d mean(D²) / dF = 4·F·D / (C²·C·H·W)
-            let scale =
-                preset.style.weight * weight * 4.0 / (elements(&difference) * elements(&features));
-            if scale != 0.0 {
-                let step = difference.f_mul_scalar(scale)?;
-                gradient = Some(match gradient {
-                    Some(mut sum) => sum.f_addmm_(&features, &step)?,
-                    None => features.f_mm(&step)?,
-                });
-            }
-        }
-        match gradient {
-            Some(gradient) => Ok(Some(unrows(&gradient, map)?)),
-            None => Ok(None),
-        }
-    })?;
-    let mut gradient = match gradient {
-        Some(gradient) => gradient,
-        None => image.f_zeros_like()?,
-    };
-    let smoothness = smoothness(image, preset.smoothness.weight, &mut gradient)?;
-    scalars.push(Slot::Smoothness, smoothness);
-    scalars.push(Slot::Gradient, magnitude(&gradient)?);
-
-    let mut losses = Losses {
-        layers: LayerLosses::default(),
-        smoothness: 0.0,
-    };
-    let mut finite = true;
-    for (slot, value) in scalars.read()? {
-        match slot {
-            Slot::Content(layer) => drop(losses.layers.content.insert(layer, value)),
-            Slot::Style(layer) => drop(losses.layers.style.insert(layer, value)),
-            Slot::Smoothness => losses.smoothness = value,
-            Slot::Gradient => finite = value.is_finite(),
-        }
-    }
-    let weighted = losses.weighted(preset);
-    finite &= weighted.total.is_finite();
-    Ok(Evaluation {
-        losses,
-        weighted,
-        gradient,
-        finite,
-    })
+/// The products FᵀF `[C, C]` of feature rows F `[H·W, C]`, summed in float32
+/// whatever the features' kind: the losses are small differences of these.
+pub(super) fn products(features: &Tensor) -> Result<Tensor> {
+    let features = features.f_to_kind(Kind::Float)?;
+    Ok(features.f_tr()?.f_mm(&features)?)
 }
 
-/// Which number a scalar on the device is.
-#[derive(Clone, Copy)]
-enum Slot {
-    Content(Layer),
-    Style(Layer),
-    Smoothness,
-    Gradient,
-}
-
-/// Scalars gathered on the device and read in one go.
-#[derive(Default)]
-struct Scalars {
-    slots: Vec<Slot>,
-    values: Vec<Tensor>,
-}
-
-impl Scalars {
-    fn push(&mut self, slot: Slot, value: Tensor) {
-        self.slots.push(slot);
-        self.values.push(value);
-    }
-
-    fn read(self) -> Result<impl Iterator<Item = (Slot, f64)>> {
-        let all = Tensor::f_stack(&self.values, 0)?.f_to_device(tch::Device::Cpu)?;
-        let mut numbers = vec![0f32; self.slots.len()];
-        all.f_copy_data(&mut numbers, self.slots.len())?;
-        Ok(self
-            .slots
-            .into_iter()
-            .zip(numbers.into_iter().map(f64::from)))
-    }
-}
-
-/// The Gram matrix `[C, C]` of feature rows `[H·W, C]`, over C·H·W.
-fn gram(features: &Tensor) -> Result<Tensor> {
-    let gram = features.f_tr()?.f_mm(features)?;
-    Ok(gram.f_div_scalar(elements(features))?)
-}
-
-fn mean_square(difference: &Tensor) -> Result<Tensor> {
+pub(super) fn mean_square(difference: &Tensor) -> Result<Tensor> {
     let square = difference.f_square()?;
     Ok(square.f_mean(Kind::Float)?)
 }
 
-fn elements(tensor: &Tensor) -> f64 {
+pub(super) fn elements(tensor: &Tensor) -> f64 {
     tensor.numel() as f64
 }
 
 /// The smoothness of an image `[1, 3, H, W]`; adds `weight` times its gradient
 /// to `gradient`.
-fn smoothness(image: &Tensor, weight: f64, gradient: &mut Tensor) -> Result<Tensor> {
+pub(super) fn smoothness(image: &Tensor, weight: f64, gradient: &mut Tensor) -> Result<Tensor> {
     let elements = elements(image);
     let mut sum = Tensor::f_zeros([], (Kind::Float, image.device()))?;
     for dimension in [2, 3] {

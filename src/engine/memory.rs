@@ -58,6 +58,22 @@ fn name_of(index: usize, visible: Option<&str>) -> Option<Name> {
     })
 }
 
+/// Begins to watch for the most memory that this process uses.
+pub fn reset_peak() {
+    // Linux's own way: from here on VmHWM tells the most since now. Where it
+    // is refused, the peak is that of the whole process.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most memory that this process used since [`reset_peak`], where that is
+/// known.
+pub fn peak(device: Device) -> Option<u64> {
+    match device {
+        Device::Cuda(_) => None,
+        _ => kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:"),
+    }
+}
+
 fn process() -> Option<Memory> {
     let used_bytes = kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")?;
     let machine = kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;

@@ -11,8 +11,10 @@
 //! is written out, which saves memory, half of the Gram matrices' backward
 //! work, and lets every tensor stay in the channels-last layout.
 
+pub mod bench;
 pub mod calibrate;
 pub mod device;
+pub mod evaluate;
 pub mod loss;
 pub mod measure;
 pub mod memory;
@@ -20,7 +22,10 @@ pub mod network;
 pub mod optimizer;
 pub mod painter;
 pub mod pixels;
+pub mod precision;
+pub mod tiles;
 pub mod weights;
+pub mod work;
 pub mod worker;
 
 use tch::TchError;

@@ -12,6 +12,7 @@ use std::cell::OnceCell;
 use tch::{Device, Kind, Tensor};
 
 use super::Result;
+use super::precision::Precision;
 use super::weights::{self, Parameters, Provenance};
 use crate::preset::{Layer, Network, Pooling};
 
@@ -24,6 +25,8 @@ const AVERAGE_SCALE: f64 = 2.0;
 pub struct Vgg {
     stages: Vec<Stage>,
     pooling: Pooling,
+    /// What feature maps and weights are made of.
+    kind: Kind,
     /// `[1, 3, 1, 1]`
     mean: Tensor,
     provenance: Provenance,
@@ -72,20 +75,17 @@ impl Vgg {
         pooling: Pooling,
         deepest: Option<Layer>,
         device: Device,
+        precision: Precision,
     ) -> Result<Self> {
-        match deepest {
-            Some(deepest) => {
-                Self::from_parameters(weights::load(network, deepest, device)?, pooling, device)
-            }
-            None => {
-                let nothing = Parameters {
-                    convolutions: Vec::new(),
-                    mean_bgr: [0.0; 3],
-                    provenance: weights::built_in_provenance(),
-                };
-                Self::from_parameters(nothing, pooling, device)
-            }
-        }
+        let parameters = match deepest {
+            Some(deepest) => weights::load(network, deepest, device)?,
+            None => Parameters {
+                convolutions: Vec::new(),
+                mean_bgr: [0.0; 3],
+                provenance: weights::built_in_provenance(),
+            },
+        };
+        Self::from_parameters(parameters, pooling, device, precision)
     }
 
     /// The network with these parameters, which are on `device`.
@@ -96,7 +96,9 @@ impl Vgg {
         parameters: Parameters,
         pooling: Pooling,
         device: Device,
+        precision: Precision,
     ) -> Result<Self> {
+        let kind = precision.kind();
         let Parameters {
             convolutions,
             mean_bgr,
@@ -106,8 +108,8 @@ impl Vgg {
         for (layer, convolution) in convolutions {
             stages.push(Stage {
                 layer,
-                weight: channels_last(&convolution.weight)?,
-                bias: convolution.bias,
+                weight: channels_last(&convolution.weight.f_to_kind(kind)?)?,
+                bias: convolution.bias.f_to_kind(kind)?,
                 backward_weight: OnceCell::new(),
             });
         }
@@ -117,9 +119,15 @@ impl Vgg {
         Ok(Self {
             stages,
             pooling,
+            kind,
             mean,
             provenance,
         })
+    }
+
+    /// The layers that it computes, from the picture inwards.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.stages.iter().map(|stage| stage.layer).collect()
     }
 
     /// Where its weights come from.
@@ -196,7 +204,10 @@ impl Vgg {
             });
         }
         match upstream {
-            Some(bgr) => Ok(Some(bgr.f_flip([1])?.f_contiguous()?.f_mul_scalar_(255.0)?)),
+            Some(bgr) => {
+                let rgb = bgr.f_to_kind(Kind::Float)?.f_flip([1])?;
+                Ok(Some(rgb.f_contiguous()?.f_mul_scalar_(255.0)?))
+            }
             None => Ok(None),
         }
     }
@@ -204,7 +215,7 @@ impl Vgg {
     /// RGB in 0..1 to what the network expects, channels last.
     fn input(&self, image: &Tensor) -> Result<Tensor> {
         let bgr = image.f_flip([1])?.f_mul_scalar(255.0)?.f_sub(&self.mean)?;
-        channels_last(&bgr)
+        channels_last(&bgr.f_to_kind(self.kind)?)
     }
 
     /// One stage, with the pooling before it where it opens a block. Returns

@@ -6,15 +6,17 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
-use super::loss::{Targets, evaluate};
+use super::evaluate::evaluate;
+use super::loss::Targets;
 use super::network::Vgg;
 use super::optimizer::{self, Optimizer};
 use super::pixels::{picture_of, preview_of, rescaled, tensor_of};
+use super::precision::{self, Precision};
 use super::weights::Provenance;
 use super::{EngineError, Result, device, memory};
 use crate::job::{Job, Size, fitted};
 use crate::picture::Picture;
-use crate::preset::{Preset, Start, Term};
+use crate::preset::{Layer, Preset, Start, Term};
 use crate::protocol::{Memory, Step};
 
 /// After so many evaluations that were not finite a run ends.
@@ -24,8 +26,10 @@ const MOST_FAILURES: u32 = 3;
 pub struct Painter {
     job: Job,
     device: Device,
+    precision: Precision,
     vgg: Vgg,
     sizes: Vec<Size>,
+    tile: Option<u32>,
     /// Which scale is being painted; none before the first.
     scale: Option<usize>,
     /// Iterations done, over the run and within the scale.
@@ -63,14 +67,17 @@ impl Painter {
     /// out.
     pub fn new(job: Job, tell: &mut dyn FnMut(&str)) -> Result<Self> {
         tell("finding the processor");
-        let device = device::resolve(job.device)?;
+        let device = device::resolve(job.compute.device)?;
+        let precision = precision::resolve(job.compute.precision, device)?;
         tell("reading the network's weights");
-        let vgg = network_for(&job.preset, device)?;
+        let vgg = network_for(&job.preset, device, precision)?;
         let sizes = job.sizes();
         let optimizer = optimizer::build(&job.preset.optimizer);
         Ok(Self {
+            tile: job.compute.tile,
             job,
             device,
+            precision,
             vgg,
             sizes,
             scale: None,
@@ -97,6 +104,22 @@ impl Painter {
     /// The processor that paints: `cpu` or `cuda:N`.
     pub fn device_name(&self) -> String {
         device::name(self.device)
+    }
+
+    /// What the network computes in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The layers that the network computes.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.vgg.layers()
+    }
+
+    /// The side of the tiles that the current scale is painted in; none where
+    /// the picture goes through the network in one piece.
+    pub fn tile(&self) -> Option<u32> {
+        self.tile
     }
 
     /// What the recipe says of the network's weights.
@@ -190,7 +213,7 @@ impl Painter {
             return Ok(Progress::default());
         };
         let size = self.sizes[scale];
-        let evaluation = evaluate(&self.vgg, &self.job.preset, &self.targets, image)?;
+        let evaluation = evaluate(&self.vgg, &self.job.preset, &self.targets, image, self.tile)?;
         self.iteration += 1;
         self.in_scale += 1;
         if !evaluation.finite {
@@ -254,7 +277,7 @@ impl Painter {
         let new = &self.job.preset;
         let pooling = new.pooling != old.pooling;
         if pooling || new.deepest() > old.deepest() {
-            self.vgg = network_for(new, self.device)?;
+            self.vgg = network_for(new, self.device, self.precision)?;
         }
         let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
         let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
@@ -335,7 +358,14 @@ impl Painter {
         let style = style.resized(width, height);
         let content = tensor_of(&content, self.device)?;
         let style = tensor_of(&style, self.device)?;
-        Targets::new(&self.vgg, &self.job.preset, &content, &style, tell)
+        Targets::new(
+            &self.vgg,
+            &self.job.preset,
+            &content,
+            &style,
+            self.tile,
+            tell,
+        )
     }
 
     /// The image to begin with, at the first scale's size.
@@ -360,8 +390,14 @@ impl Painter {
 }
 
 /// The network as deep as the preset needs it.
-pub(super) fn network_for(preset: &Preset, device: Device) -> Result<Vgg> {
-    Vgg::new(preset.network, preset.pooling, preset.deepest(), device)
+pub(super) fn network_for(preset: &Preset, device: Device, precision: Precision) -> Result<Vgg> {
+    Vgg::new(
+        preset.network,
+        preset.pooling,
+        preset.deepest(),
+        device,
+        precision,
+    )
 }
 
 /// White noise about a middle grey, the same for the same seed on every

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::device;
 use super::painter::Painter;
-use crate::job::{Job, Recipe, check_network, go_on_from};
+use crate::job::{Job, Painted, Recipe, check_network, go_on_from};
 use crate::picture;
 use crate::preset::{Preset, Start};
 use crate::protocol::{Command, Event, FIRST_STEPS, Link, Preview, PreviewSlot, RestartFrom};
@@ -449,12 +449,13 @@ impl<'a> Worker<'a> {
     fn recipe(&self) -> Recipe {
         let job = self.painter.job();
         let provenance = self.painter.provenance();
-        job.recipe(
-            self.painter.device_name(),
-            device::libtorch_version(),
-            provenance.sha256.clone(),
-            provenance.convention.name().to_owned(),
-        )
+        job.recipe(Painted {
+            device: self.painter.device_name(),
+            precision: self.painter.precision().to_string(),
+            libtorch: device::libtorch_version(),
+            weights: provenance.sha256.clone(),
+            convention: provenance.convention.name().to_owned(),
+        })
     }
 
     /// Time spent painting.

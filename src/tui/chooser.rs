@@ -14,7 +14,7 @@ use super::terminal::InputEvent;
 use super::theme::Theme;
 use super::{Options, view};
 use crate::commands::unused_output;
-use crate::job::{DeviceChoice, Overrides, PictureFile, Plan};
+use crate::job::{Compute, Overrides, PictureFile, Plan};
 use crate::preset::Library;
 use crate::preview::terminal::Colours;
 use crate::weights::{Networks, State};
@@ -35,7 +35,7 @@ pub enum Choice {
 pub struct Chooser {
     start: Start,
     reader: Thumbnails,
-    device: DeviceChoice,
+    compute: Compute,
     theme: Theme,
     colours: Colours,
     library: Library,
@@ -49,7 +49,7 @@ impl Chooser {
     /// When a thread cannot be started.
     pub fn new(
         folder: PathBuf,
-        device: DeviceChoice,
+        compute: Compute,
         options: Options,
         colours: Colours,
         library: Library,
@@ -59,7 +59,7 @@ impl Chooser {
         Ok(Self {
             start,
             reader: Thumbnails::start()?,
-            device,
+            compute,
             theme: Theme::new(options.palette, colours, options.ascii),
             colours,
             library,
@@ -150,7 +150,7 @@ impl Chooser {
             output: unused_output(&content, &style),
             content: PictureFile::At(content),
             style: PictureFile::At(style),
-            device: self.device,
+            compute: self.compute,
             preset_name: Some(preset),
             overrides: Overrides::default(),
         };

@@ -40,7 +40,7 @@ use self::theme::Palette;
 use crate::commands::{Failure, Outcome};
 use crate::engine::worker;
 use crate::headless::{self, EventSink};
-use crate::job::{DeviceChoice, Plan};
+use crate::job::{Compute, Plan};
 use crate::picture::display_path;
 use crate::preset::Library;
 use crate::preview::pane::Mode;
@@ -99,14 +99,14 @@ pub fn paint(plan: Plan, options: Options, events: Option<&Path>) -> Outcome {
 ///
 /// # Errors
 /// As for [`paint`].
-pub fn choose(device: DeviceChoice, options: Options) -> Outcome {
+pub fn choose(compute: Compute, options: Options) -> Outcome {
     let stays = headless::hangups_are_ignored();
     let terminal = here()?;
     let log = Log::start()?;
     let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
     let library = Library::open();
     let folder = std::env::current_dir()?;
-    let mut chooser = Chooser::new(folder, device, options, terminal.colours, library.clone())?;
+    let mut chooser = Chooser::new(folder, compute, options, terminal.colours, library.clone())?;
     let mut engine = worker::start;
     loop {
         let plan = match chooser.run(&mut console)? {

@@ -13,7 +13,7 @@ use super::app::App;
 use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
 use super::view;
-use crate::job::{DeviceChoice, Overrides, PictureFile, Plan, Size};
+use crate::job::{Compute, DeviceChoice, Overrides, PictureFile, Plan, Size};
 use crate::preset::{Preset, Scale};
 use crate::preview::pane::Pane;
 use crate::preview::terminal::{Colours, Graphics};
@@ -29,7 +29,10 @@ pub fn plan() -> Plan {
         preset: Preset::default(),
         content: picture("tower.jpg"),
         style: picture("night.jpg"),
-        device: DeviceChoice::Cpu,
+        compute: Compute {
+            device: DeviceChoice::Cpu,
+            ..Compute::default()
+        },
         output: PathBuf::from("tower-night.png"),
         preset_name: None,
         overrides: Overrides::default(),

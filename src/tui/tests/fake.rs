@@ -12,7 +12,7 @@ use image::RgbImage;
 use ratatui::backend::TestBackend;
 use ratatui::{Frame, Terminal};
 
-use crate::job::Job;
+use crate::job::{Job, Painted};
 use crate::picture;
 use crate::protocol::{Command, Event, LayerLosses, Link, Memory, Preview, PreviewSlot, Step};
 use crate::tui::console::Console;
@@ -60,7 +60,10 @@ fn one_run(
         });
     }
     let sizes = job.sizes();
-    let recipe = job.recipe("cpu".to_owned(), None, String::new(), String::new());
+    let recipe = job.recipe(Painted {
+        device: "cpu".to_owned(),
+        ..Painted::default()
+    });
     tell(Event::Started {
         job: Box::new(recipe),
         output: job.output.clone(),

@@ -1,0 +1,75 @@
+//! What the network computes in. The picture, the sums behind the Gram matrices,
+//! smoothness and the optimizer are float32 in every case.
+
+use std::fmt;
+
+use tch::{Device, Kind};
+
+use super::{EngineError, Result};
+use crate::job::PrecisionChoice;
+
+/// What feature maps and convolutions are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    #[default]
+    Float32,
+    /// Float32 maps, convolutions by tensor cores that read ten bits of each
+    /// number's fraction. CUDA only.
+    Tf32,
+    /// Maps of half the size with seven bits of fraction; products are summed
+    /// in float32.
+    Bfloat16,
+}
+
+impl Precision {
+    /// What feature maps are made of.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Float32 | Self::Tf32 => Kind::Float,
+            Self::Bfloat16 => Kind::BFloat16,
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Float32 => "float32",
+            Self::Tf32 => "tf32",
+            Self::Bfloat16 => "bfloat16",
+        })
+    }
+}
+
+/// The precision for `choice` on this device: by default the fastest that
+/// brings the same losses (see ARCHITECTURE.md).
+///
+/// # Errors
+/// When the device cannot compute so.
+pub fn resolve(choice: PrecisionChoice, device: Device) -> Result<Precision> {
+    let cuda = matches!(device, Device::Cuda(_));
+    match choice {
+        PrecisionChoice::Auto if cuda => Ok(Precision::Bfloat16),
+        PrecisionChoice::Auto | PrecisionChoice::Float32 => Ok(Precision::Float32),
+        PrecisionChoice::Tf32 if cuda => Ok(Precision::Tf32),
+        PrecisionChoice::Tf32 => Err(EngineError::Device(
+            "tf32 is a precision of NVIDIA GPUs; on the CPU there are float32 and bfloat16"
+                .to_owned(),
+        )),
+        PrecisionChoice::Bfloat16 if cuda || cpu_has_bfloat16() => Ok(Precision::Bfloat16),
+        PrecisionChoice::Bfloat16 => Err(EngineError::Device(
+            "this CPU has no instructions for bfloat16, which would be slower than float32 here"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Whether the CPU multiplies bfloat16 numbers by itself.
+pub fn cpu_has_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
