@@ -59,7 +59,8 @@ pub struct Timing {
 /// # Errors
 /// As painting has.
 pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
-    memory::reset_peak();
+    let device = device::resolve(job.compute.device)?;
+    memory::reset_peak(device);
     let (painter, startup) = timed(|| Painter::new(job, &mut |_| {}))?;
     let mut painter = painter;
     let ((), targets) = timed(|| painter.begin_scale(&mut |_| {}))?;
@@ -104,7 +105,7 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
         seconds_per_iteration: median_seconds,
         flops_per_second: flops as f64 / median_seconds,
         flops_per_iteration: flops,
-        peak_memory_bytes: memory::peak(device::resolve(painter.job().compute.device)?),
+        peak_memory_bytes: memory::peak(device),
         startup_seconds: startup,
         targets_seconds: targets,
         first_iteration_seconds: first,

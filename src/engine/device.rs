@@ -60,10 +60,10 @@ fn open(name: &str) -> std::result::Result<(), String> {
 /// # Errors
 /// When CUDA is asked for and there is none, or not that many devices.
 pub fn resolve(choice: DeviceChoice) -> Result<Device> {
-    let device = match choice {
-        DeviceChoice::Cpu => return Ok(Device::Cpu),
-        DeviceChoice::Auto if enable_cuda().is_err() => return Ok(Device::Cpu),
-        DeviceChoice::Auto => Device::Cuda(0),
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto if enable_cuda().is_err() => Ok(Device::Cpu),
+        DeviceChoice::Auto => Ok(Device::Cuda(0)),
         DeviceChoice::Cuda(index) => {
             if let Err(why) = enable_cuda() {
                 return Err(EngineError::Device(format!(
@@ -78,13 +78,9 @@ pub fn resolve(choice: DeviceChoice) -> Result<Device> {
                      from 0"
                 )));
             }
-            Device::Cuda(index)
+            Ok(Device::Cuda(index))
         }
-    };
-    // The pictures of one scale all have one size: let cuDNN try its kernels
-    // once per scale and keep the fastest.
-    tch::Cuda::cudnn_set_benchmark(true);
-    Ok(device)
+    }
 }
 
 /// How many CUDA devices libtorch sees; 0 before [`enable_cuda`].

@@ -17,6 +17,7 @@ use std::collections::btree_map::Entry;
 use tch::{Kind, Tensor};
 
 use super::Result;
+use super::accelerator;
 use super::network::{Vgg, rows};
 use super::tiles::{Part, Tile, tiles};
 use crate::preset::{Layer, Preset, Term};
@@ -193,8 +194,7 @@ fn weigh(term: &Term, losses: &BTreeMap<Layer, f64>) -> f64 {
 /// The products FᵀF `[C, C]` of feature rows F `[H·W, C]`, summed in float32
 /// whatever the features' kind: the losses are small differences of these.
 pub(super) fn products(features: &Tensor) -> Result<Tensor> {
-    let features = features.f_to_kind(Kind::Float)?;
-    Ok(features.f_tr()?.f_mm(&features)?)
+    accelerator::mm_float(&features.f_tr()?, features)
 }
 
 pub(super) fn mean_square(difference: &Tensor) -> Result<Tensor> {

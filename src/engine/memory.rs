@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use nvml_wrapper::Nvml;
 use tch::Device;
 
+use super::accelerator;
 use crate::protocol::Memory;
 
 /// Where a control group's limit is told, in its two versions.
@@ -58,8 +59,11 @@ fn name_of(index: usize, visible: Option<&str>) -> Option<Name> {
     })
 }
 
-/// Begins to watch for the most memory that this process uses.
-pub fn reset_peak() {
+/// Begins to watch for the most memory that this process uses, on the device
+/// and off it.
+pub fn reset_peak(device: Device) {
+    // Nothing depends on it but a figure.
+    let _ = accelerator::reset_peak(device);
     // Linux's own way: from here on VmHWM tells the most since now. Where it
     // is refused, the peak is that of the whole process.
     let _ = fs::write("/proc/self/clear_refs", "5");
@@ -69,7 +73,7 @@ pub fn reset_peak() {
 /// known.
 pub fn peak(device: Device) -> Option<u64> {
     match device {
-        Device::Cuda(_) => None,
+        Device::Cuda(_) => accelerator::stats(device).map(|stats| stats.peak_reserved),
         _ => kilobytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:"),
     }
 }

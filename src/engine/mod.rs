@@ -11,11 +11,13 @@
 //! is written out, which saves memory, half of the Gram matrices' backward
 //! work, and lets every tensor stay in the channels-last layout.
 
+pub mod accelerator;
 pub mod bench;
 pub mod calibrate;
 pub mod device;
 pub mod evaluate;
 pub mod loss;
+pub mod loss_ring;
 pub mod measure;
 pub mod memory;
 pub mod network;
@@ -23,6 +25,7 @@ pub mod optimizer;
 pub mod painter;
 pub mod pixels;
 pub mod precision;
+pub mod resident;
 pub mod tiles;
 pub mod weights;
 pub mod work;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use tch::{Device, Kind};
 
+use super::accelerator::{self, Switches};
 use super::{EngineError, Result};
 use crate::job::PrecisionChoice;
 
@@ -47,6 +48,22 @@ impl fmt::Display for Precision {
 /// # Errors
 /// When the device cannot compute so.
 pub fn resolve(choice: PrecisionChoice, device: Device) -> Result<Precision> {
+    let precision = chosen(choice, device)?;
+    if matches!(device, Device::Cuda(_)) {
+        accelerator::set_switches(Switches {
+            tf32_convolutions: precision == Precision::Tf32,
+            // The sums behind the Gram matrices.
+            tf32_products: false,
+            reduced_sums: false,
+            // The maps of one scale all have one size: let cuDNN try its
+            // kernels once per scale and keep the fastest.
+            cudnn_benchmark: true,
+        })?;
+    }
+    Ok(precision)
+}
+
+fn chosen(choice: PrecisionChoice, device: Device) -> Result<Precision> {
     let cuda = matches!(device, Device::Cuda(_));
     match choice {
         PrecisionChoice::Auto if cuda => Ok(Precision::Bfloat16),
@@ -64,7 +81,9 @@ pub fn resolve(choice: PrecisionChoice, device: Device) -> Result<Precision> {
     }
 }
 
-/// Whether the CPU multiplies bfloat16 numbers by itself.
+/// Whether the processor multiplies bfloat16 numbers by instructions of its
+/// own. Without them libtorch computes the same in several steps, slower than
+/// in float32. (Every x86 processor with AMX has AVX-512's too.)
 pub fn cpu_has_bfloat16() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512bf16");
@@ -72,4 +91,31 @@ pub fn cpu_has_bfloat16() -> bool {
     return std::arch::is_aarch64_feature_detected!("bf16");
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     return false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_agrees_with_the_kernel() {
+        let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") else {
+            return;
+        };
+        let has = |word: &str| text.split_whitespace().any(|found| found == word);
+        assert_eq!(cpu_has_bfloat16(), has("avx512_bf16") || has("bf16"));
+    }
+
+    #[test]
+    fn what_a_device_cannot_compute_in_is_refused() {
+        let error = resolve(PrecisionChoice::Tf32, Device::Cpu).unwrap_err();
+        assert!(
+            error.to_string().contains("float32 and bfloat16"),
+            "{error}"
+        );
+        assert_eq!(
+            resolve(PrecisionChoice::Bfloat16, Device::Cpu).is_ok(),
+            cpu_has_bfloat16()
+        );
+    }
 }
