@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 use super::Result;
-use super::loss::{Losses, Targets, Weighted, elements, grams, mean_square, products, smoothness};
+use super::loss::{Losses, Targets, Weighted, elements, grams, mean_square, smoothness};
 use super::network::{Vgg, magnitude, rows, unrows};
+use super::products::{add_product, products};
 use super::tiles::{Part, Tile, tiles};
 use crate::preset::{Layer, Preset};
 use crate::protocol::LayerLosses;
@@ -160,15 +161,14 @@ impl Pass<'_> {
         let Some(step) = step else {
             return Ok(gradient);
         };
-        let step = step.f_to_kind(map.kind())?;
         Ok(Some(match gradient {
             Some(gradient) if own.covers(map) => {
-                let sum = rows(&gradient)?.f_addmm_(&features, &step)?;
+                let sum = add_product(Some(rows(&gradient)?), &features, step)?;
                 unrows(&sum, map)?
             }
             gradient => {
-                let share = unrows(&features.f_mm(&step)?, &own.of(map)?)?;
-                sum(gradient, share, map, own)?
+                let share = add_product(None, &features, step)?;
+                sum(gradient, unrows(&share, &own.of(map)?)?, map, own)?
             }
         }))
     }

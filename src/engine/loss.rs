@@ -17,8 +17,8 @@ use std::collections::btree_map::Entry;
 use tch::{Kind, Tensor};
 
 use super::Result;
-use super::accelerator;
 use super::network::{Vgg, rows};
+use super::products::products;
 use super::tiles::{Part, Tile, tiles};
 use crate::preset::{Layer, Preset, Term};
 use crate::protocol::LayerLosses;
@@ -189,12 +189,6 @@ fn weigh(term: &Term, losses: &BTreeMap<Layer, f64>) -> f64 {
             .iter()
             .map(|(layer, loss)| weight(layer) * loss)
             .sum::<f64>()
-}
-
-/// The products FᵀF `[C, C]` of feature rows F `[H·W, C]`, summed in float32
-/// whatever the features' kind: the losses are small differences of these.
-pub(super) fn products(features: &Tensor) -> Result<Tensor> {
-    accelerator::mm_float(&features.f_tr()?, features)
 }
 
 pub(super) fn mean_square(difference: &Tensor) -> Result<Tensor> {

@@ -14,8 +14,10 @@
 pub mod accelerator;
 pub mod bench;
 pub mod calibrate;
+pub mod convolution;
 pub mod device;
 pub mod evaluate;
+pub mod kernels;
 pub mod loss;
 pub mod loss_ring;
 pub mod measure;
@@ -24,8 +26,11 @@ pub mod network;
 pub mod optimizer;
 pub mod painter;
 pub mod pixels;
+pub mod pooling;
 pub mod precision;
+pub mod products;
 pub mod resident;
+pub mod slices;
 pub mod tiles;
 pub mod weights;
 pub mod work;
@@ -78,6 +83,12 @@ impl From<TchError> for EngineError {
         } else {
             Self::Torch(first)
         }
+    }
+}
+
+impl From<kernels::ShapeError> for EngineError {
+    fn from(error: kernels::ShapeError) -> Self {
+        Self::Torch(error.to_string())
     }
 }
 

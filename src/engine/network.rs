@@ -7,53 +7,22 @@
 //! its weights, see [`weights`]); [`Vgg`] takes RGB in 0..1 and does that step
 //! itself, so gradients come back in RGB in 0..1 as well.
 
-use std::cell::OnceCell;
-
 use tch::{Device, Kind, Tensor};
 
 use super::Result;
+use super::convolution::Convolution;
+use super::kernels::Instructions;
+use super::pooling::{pool, unpool};
 use super::precision::Precision;
 use super::weights::{self, Parameters, Provenance};
 use crate::preset::{Layer, Network, Pooling};
 
-/// Average pooling shrinks what follows; doubling it brings the deeper feature
-/// maps back to about the size that max pooling gives.
-const AVERAGE_SCALE: f64 = 2.0;
-
 /// A VGG network, cut off after the deepest layer that is needed.
 #[derive(Debug)]
 pub struct Vgg {
-    stages: Vec<Stage>,
+    stages: Vec<(Layer, Convolution)>,
     pooling: Pooling,
-    /// What feature maps and weights are made of.
-    kind: Kind,
-    /// `[1, 3, 1, 1]`
-    mean: Tensor,
     provenance: Provenance,
-}
-
-#[derive(Debug)]
-struct Stage {
-    layer: Layer,
-    /// `[out, in, 3, 3]`, channels last.
-    weight: Tensor,
-    bias: Tensor,
-    /// `[in, out, 3, 3]`, turned by 180°: with stride 1 and padding 1 the
-    /// gradient with respect to a convolution's input is itself a convolution
-    /// with these weights, the faster kernel on every processor tried. Made for
-    /// the first gradient: who only looks at maps needs half the memory.
-    backward_weight: OnceCell<Tensor>,
-}
-
-impl Stage {
-    fn backward_weight(&self) -> Result<&Tensor> {
-        if let Some(weight) = self.backward_weight.get() {
-            return Ok(weight);
-        }
-        let turned = self.weight.f_flip([2, 3])?.f_transpose(0, 1)?;
-        let turned = channels_last(&turned)?;
-        Ok(self.backward_weight.get_or_init(|| turned))
-    }
 }
 
 /// What one pass of a picture left behind, enough to carry gradients back.
@@ -61,7 +30,7 @@ impl Stage {
 pub struct Trace {
     /// The ReLU's output of every stage, `[1, C, H, W]` channels last.
     maps: Vec<Tensor>,
-    /// For max pooling before a stage: which of the four values won.
+    /// For max pooling by libtorch before a stage: which of the four values won.
     winners: Vec<Option<Tensor>>,
 }
 
@@ -98,36 +67,30 @@ impl Vgg {
         device: Device,
         precision: Precision,
     ) -> Result<Self> {
-        let kind = precision.kind();
         let Parameters {
             convolutions,
             mean_bgr,
             provenance,
         } = parameters;
+        let own = device == Device::Cpu && precision == Precision::Float32;
+        let instructions = Instructions::detect().filter(|_| own);
+        let mut mean = Some(mean_bgr);
         let mut stages = Vec::with_capacity(convolutions.len());
-        for (layer, convolution) in convolutions {
-            stages.push(Stage {
-                layer,
-                weight: channels_last(&convolution.weight.f_to_kind(kind)?)?,
-                bias: convolution.bias.f_to_kind(kind)?,
-                backward_weight: OnceCell::new(),
-            });
+        for (layer, weights::Convolution { weight, bias }) in convolutions {
+            let kind = precision.kind();
+            let stage = Convolution::new(&weight, &bias, mean.take(), kind, instructions)?;
+            stages.push((layer, stage));
         }
-        let mean = Tensor::f_from_slice(&mean_bgr)?
-            .f_view([1, 3, 1, 1])?
-            .f_to_device(device)?;
         Ok(Self {
             stages,
             pooling,
-            kind,
-            mean,
             provenance,
         })
     }
 
     /// The layers that it computes, from the picture inwards.
     pub fn layers(&self) -> Vec<Layer> {
-        self.stages.iter().map(|stage| stage.layer).collect()
+        self.stages.iter().map(|(layer, _)| *layer).collect()
     }
 
     /// Where its weights come from.
@@ -145,10 +108,13 @@ impl Vgg {
         image: &Tensor,
         mut visit: impl FnMut(Layer, &Tensor) -> Result<()>,
     ) -> Result<()> {
-        let mut map = self.input(image)?;
-        for stage in &self.stages {
-            (map, _) = self.stage(stage, &map)?;
-            visit(stage.layer, &map)?;
+        let mut map = image.shallow_clone();
+        for (layer, stage) in &self.stages {
+            if opens_block(*layer) {
+                (map, _) = pool(self.pooling, &map)?;
+            }
+            map = stage.forward(&map)?;
+            visit(*layer, &map)?;
         }
         Ok(())
     }
@@ -162,9 +128,14 @@ impl Vgg {
             maps: Vec::new(),
             winners: Vec::new(),
         };
-        let input = self.input(image)?;
-        for stage in &self.stages {
-            let (map, winners) = self.stage(stage, trace.maps.last().unwrap_or(&input))?;
+        for (layer, stage) in &self.stages {
+            let before = trace.maps.last().unwrap_or(image);
+            let (map, winners) = if opens_block(*layer) {
+                let (pooled, winners) = pool(self.pooling, before)?;
+                (stage.forward(&pooled)?, winners)
+            } else {
+                (stage.forward(before)?, None)
+            };
             trace.maps.push(map);
             trace.winners.push(winners);
         }
@@ -187,105 +158,29 @@ impl Vgg {
         mut add: impl FnMut(Layer, &Tensor, Option<Tensor>) -> Result<Option<Tensor>>,
     ) -> Result<Option<Tensor>> {
         let mut upstream: Option<Tensor> = None;
-        for stage in self.stages.iter().rev() {
+        for (layer, stage) in self.stages.iter().rev() {
             // Popping frees each map as soon as the pass is through with it.
             let (Some(map), Some(winners)) = (trace.maps.pop(), trace.winners.pop()) else {
                 break;
             };
-            upstream = add(stage.layer, &map, upstream)?;
+            upstream = add(*layer, &map, upstream)?;
             let Some(gradient) = upstream else { continue };
-            let gradient = map.f_threshold_backward(&gradient, 0)?;
-            let gradient = convolve(&gradient, stage.backward_weight()?, None)?;
+            let gradient = stage.backward(&gradient, &map)?;
+            drop(map);
             upstream = Some(match trace.maps.last() {
-                Some(before) if opens_block(stage.layer) => {
-                    self.unpool(&gradient, before, winners.as_ref())?
+                Some(before) if opens_block(*layer) => {
+                    unpool(self.pooling, &gradient, before, winners.as_ref())?
                 }
                 _ => gradient,
             });
         }
-        match upstream {
-            Some(bgr) => {
-                let rgb = bgr.f_to_kind(Kind::Float)?.f_flip([1])?;
-                Ok(Some(rgb.f_contiguous()?.f_mul_scalar_(255.0)?))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// RGB in 0..1 to what the network expects, channels last.
-    fn input(&self, image: &Tensor) -> Result<Tensor> {
-        let bgr = image.f_flip([1])?.f_mul_scalar(255.0)?.f_sub(&self.mean)?;
-        channels_last(&bgr.f_to_kind(self.kind)?)
-    }
-
-    /// One stage, with the pooling before it where it opens a block. Returns
-    /// the feature map and the winners of a max pooling.
-    fn stage(&self, stage: &Stage, input: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
-        let (input, winners) = if opens_block(stage.layer) {
-            self.pool(input)?
-        } else {
-            (input.shallow_clone(), None)
-        };
-        let mut map = convolve(&input, &stage.weight, Some(&stage.bias))?;
-        // In place: nothing else ever looks at the convolution's raw output.
-        let _ = map.f_relu_()?;
-        Ok((map, winners))
-    }
-
-    fn pool(&self, map: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
-        match self.pooling {
-            Pooling::Max => {
-                let (pooled, winners) =
-                    map.f_max_pool2d_with_indices([2, 2], [2, 2], [0, 0], [1, 1], false)?;
-                Ok((pooled, Some(winners)))
-            }
-            Pooling::Average => {
-                let mut pooled = map.f_avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None)?;
-                let _ = pooled.f_mul_scalar_(AVERAGE_SCALE)?;
-                Ok((pooled, None))
-            }
-        }
-    }
-
-    /// The gradient with respect to the input of a pooling, which was `before`.
-    fn unpool(
-        &self,
-        gradient: &Tensor,
-        before: &Tensor,
-        winners: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        Ok(match winners {
-            Some(winners) => before.f_max_pool2d_with_indices_backward(
-                gradient,
-                [2, 2],
-                [2, 2],
-                [0, 0],
-                [1, 1],
-                false,
-                winners,
-            )?,
-            None => before
-                .f_avg_pool2d_backward(gradient, [2, 2], [2, 2], [0, 0], false, true, None)?
-                .f_mul_scalar_(AVERAGE_SCALE)?,
-        })
+        Ok(upstream)
     }
 }
 
 /// Whether a pooling stands before this layer.
 fn opens_block(layer: Layer) -> bool {
     layer.block() > 1 && layer.index() == 1
-}
-
-fn convolve(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    Ok(input.f_conv2d(weight, bias, [1, 1], [1, 1], [1, 1], 1)?)
-}
-
-/// The same tensor `[A, B, H, W]` with its channels (B) innermost in memory.
-fn channels_last(tensor: &Tensor) -> Result<Tensor> {
-    Ok(tensor
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])?)
 }
 
 /// A feature map `[1, C, H, W]` as a matrix with a row for each place and a
