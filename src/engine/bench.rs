@@ -3,15 +3,20 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tch::Device;
 
-use super::painter::Painter;
+use super::painter::{Painter, Progress};
+use super::preview::PreviewCopy;
 use super::{EngineError, Result, device, memory, work};
 use crate::job::Job;
 use crate::preset::Word as _;
 
 /// Iterations that are not counted: the first ones find out which kernels are
-/// fastest and fill the allocator.
+/// fastest and fill the allocator, on a GPU until there is a graph of them.
 const WARM_UP: u32 = 3;
+const WARM_UP_CUDA: u32 = 6;
+/// So many iterations are timed as one where a step does not wait for its end.
+const BLOCK: u32 = 10;
 /// An iteration is timed until so much time has passed, but no less than
 /// [`LEAST`] times and no more than [`MOST`].
 const LONG_ENOUGH: Duration = Duration::from_secs(4);
@@ -64,31 +69,35 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
     let (painter, startup) = timed(|| Painter::new(job, &mut |_| {}))?;
     let mut painter = painter;
     let ((), targets) = timed(|| painter.begin_scale(&mut |_| {}))?;
-    let (_, first) = timed(|| painter.step())?;
-    for _ in 1..WARM_UP {
-        painter.step()?;
-    }
+    let (_, first) = timed(|| paint(&mut painter, 1))?;
+    let warm_up = match device {
+        Device::Cuda(_) => WARM_UP_CUDA,
+        _ => WARM_UP,
+    };
+    paint(&mut painter, warm_up - 1)?;
+    let block = match painter.runs_ahead() {
+        true => BLOCK.min(iterations.unwrap_or(BLOCK)).max(1),
+        false => 1,
+    };
     let begin = Instant::now();
     let mut seconds = Vec::new();
-    let enough = |done: u32| match iterations {
-        Some(iterations) => done >= iterations.max(1),
-        None => done >= MOST || (done >= LEAST && begin.elapsed() >= LONG_ENOUGH),
+    let enough = |blocks: u32| match iterations {
+        Some(iterations) => blocks * block >= iterations.max(1),
+        None => blocks * block >= MOST || (blocks >= LEAST && begin.elapsed() >= LONG_ENOUGH),
     };
     while !enough(seconds.len() as u32) {
-        let (progress, took) = timed(|| painter.step())?;
-        if progress.step.is_none() {
-            return Err(EngineError::NotFinite {
-                failures: 1,
-                iteration: painter.iteration(),
-            });
-        }
-        seconds.push(took);
+        let ((), took) = timed(|| paint(&mut painter, block))?;
+        seconds.push(took / f64::from(block));
     }
     let mut previews = Vec::new();
     for _ in 0..PREVIEWS {
-        previews.push(timed(|| painter.preview(PREVIEW, PREVIEW))?.1);
+        let preview = || {
+            let copy = painter.preview(PREVIEW, PREVIEW)?;
+            copy.map(PreviewCopy::wait).transpose()
+        };
+        previews.push(timed(preview)?.1);
     }
-    let count = seconds.len() as u32;
+    let count = seconds.len() as u32 * block;
     let flops = work::flops(
         &painter.layers(),
         &painter.job().preset,
@@ -111,6 +120,26 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
         first_iteration_seconds: first,
         preview_seconds: median(previews),
     })
+}
+
+/// Paints so many iterations, to their end.
+fn paint(painter: &mut Painter, iterations: u32) -> Result<()> {
+    let mut steps = 0;
+    let mut hear = |progress: Progress| {
+        steps += progress.steps.len();
+        progress.failure.map_or(Ok(()), Err)
+    };
+    for _ in 0..iterations {
+        hear(painter.step()?)?;
+    }
+    hear(painter.drain()?)?;
+    if steps < iterations as usize {
+        return Err(EngineError::NotFinite {
+            failures: 1,
+            iteration: painter.iteration(),
+        });
+    }
+    Ok(())
 }
 
 /// What `work` gives, and the seconds that it took.

@@ -8,15 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::Result;
 use super::loss::{Losses, Targets, Weighted, elements, grams, mean_square, smoothness};
 use super::network::{Vgg, magnitude, rows, unrows};
 use super::products::{add_product, products};
+use super::scalars::{Reading, Readout, Scalars, Slot};
 use super::tiles::{Part, Tile, tiles};
 use crate::preset::{Layer, Preset};
-use crate::protocol::LayerLosses;
 
 /// The losses of an image and the way downhill.
 #[derive(Debug)]
@@ -213,27 +213,30 @@ pub struct OnDevice {
     scalars: Scalars,
 }
 
+/// The losses of an image as tensors that nobody has to read, on the device
+/// that computed them.
+#[derive(Debug)]
+pub struct Findings {
+    /// As [`Evaluation::gradient`].
+    pub gradient: Tensor,
+    /// Every loss before its weight and the gradient's magnitude, `[N]`,
+    /// float32, as [`Readout::read`] reads them.
+    pub row: Tensor,
+    /// The weighted total, float64, 0-dimensional.
+    pub total: Tensor,
+}
+
 impl OnDevice {
     /// Reads the losses, which waits for the device.
     ///
     /// # Errors
     /// When libtorch fails.
     pub fn read(self, preset: &Preset) -> Result<Evaluation> {
-        let mut losses = Losses {
-            layers: LayerLosses::default(),
-            smoothness: 0.0,
-        };
-        let mut finite = true;
-        for (slot, value) in self.scalars.read()? {
-            match slot {
-                Slot::Content(layer) => drop(losses.layers.content.insert(layer, value)),
-                Slot::Style(layer) => drop(losses.layers.style.insert(layer, value)),
-                Slot::Smoothness => losses.smoothness = value,
-                Slot::Gradient => finite = value.is_finite(),
-            }
-        }
-        let weighted = losses.weighted(preset);
-        finite &= weighted.total.is_finite();
+        let Reading {
+            losses,
+            weighted,
+            finite,
+        } = self.scalars.read(preset)?;
         Ok(Evaluation {
             losses,
             weighted,
@@ -241,47 +244,24 @@ impl OnDevice {
             finite,
         })
     }
-}
 
-/// Which number a scalar on the device is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Slot {
-    Content(Layer),
-    Style(Layer),
-    Smoothness,
-    Gradient,
-}
-
-/// Scalars gathered on the device and read in one go: each one read alone
-/// would make the host wait for a GPU.
-#[derive(Default)]
-struct Scalars {
-    slots: Vec<Slot>,
-    values: Vec<Tensor>,
-}
-
-impl Scalars {
-    /// Adds to what is in the slot.
-    fn add(&mut self, slot: Slot, value: Tensor) -> Result<()> {
-        match self.slots.iter().position(|known| *known == slot) {
-            Some(index) => {
-                let _ = self.values[index].f_add_(&value)?;
-            }
-            None => {
-                self.slots.push(slot);
-                self.values.push(value);
-            }
-        }
-        Ok(())
-    }
-
-    fn read(self) -> Result<impl Iterator<Item = (Slot, f64)>> {
-        let all = Tensor::f_stack(&self.values, 0)?.f_to_device(Device::Cpu)?;
-        let mut numbers = vec![0f32; self.slots.len()];
-        all.f_copy_data(&mut numbers, self.slots.len())?;
-        Ok(self
-            .slots
-            .into_iter()
-            .zip(numbers.into_iter().map(f64::from)))
+    /// The losses as tensors, weighed on the device. `readout` is made by the
+    /// first evaluation and serves all that have the same targets and weights.
+    /// Waits for nothing, but for making it.
+    ///
+    /// # Errors
+    /// When the evaluation has other losses than the readout was made for, and
+    /// when libtorch fails.
+    pub fn findings(self, preset: &Preset, readout: &mut Option<Readout>) -> Result<Findings> {
+        let readout = match readout {
+            Some(readout) => readout,
+            none => none.insert(self.scalars.readout(preset)?),
+        };
+        let (row, total) = readout.gather(&self.scalars)?;
+        Ok(Findings {
+            gradient: self.gradient,
+            row,
+            total,
+        })
     }
 }

@@ -46,6 +46,11 @@ impl LossRing {
         Ok(())
     }
 
+    /// What [`LossRing::push`] changes and the next one depends on.
+    pub fn state(&self) -> Tensor {
+        self.written.shallow_clone()
+    }
+
     /// Starts a copy of all rows to the host, on the stream `side`. Not for use
     /// inside a capture.
     ///
@@ -84,24 +89,37 @@ impl LossCopy {
         if !(self.rows.is_done()? && self.written.is_done()?) {
             return Ok(None);
         }
-        let (Some(rows), Some(written)) = (self.rows.poll()?, self.written.poll()?) else {
-            return Ok(None);
-        };
-        let (capacity, numbers) = rows.size2()?;
-        let written = i64::try_from(&written)?;
-        let kept = written.clamp(0, capacity);
-        let before = written - kept;
-        let values = Vec::<f32>::try_from(rows.f_view([-1])?)?;
-        let table: Vec<&[f32]> = values.chunks_exact(numbers as usize).collect();
-        let rows = (before..written)
-            .filter_map(|row| table.get((row % capacity) as usize))
-            .map(|row| row.to_vec())
-            .collect();
-        Ok(Some(LossRows {
-            before: before as u64,
-            rows,
-        }))
+        match (self.rows.poll()?, self.written.poll()?) {
+            (Some(rows), Some(written)) => in_order(&rows, &written).map(Some),
+            _ => Ok(None),
+        }
     }
+
+    /// Waits for the rows, if they were not taken yet.
+    ///
+    /// # Errors
+    /// When they were, and when libtorch fails.
+    pub fn wait(self) -> Result<LossRows> {
+        in_order(&self.rows.wait()?, &self.written.wait()?)
+    }
+}
+
+/// The rows of a ring as they were written.
+fn in_order(ring: &Tensor, written: &Tensor) -> Result<LossRows> {
+    let (capacity, numbers) = ring.size2()?;
+    let written = i64::try_from(written)?;
+    let kept = written.clamp(0, capacity);
+    let before = written - kept;
+    let values = Vec::<f32>::try_from(ring.f_view([-1])?)?;
+    let table: Vec<&[f32]> = values.chunks_exact(numbers as usize).collect();
+    let rows = (before..written)
+        .filter_map(|row| table.get((row % capacity) as usize))
+        .map(|row| row.to_vec())
+        .collect();
+    Ok(LossRows {
+        before: before as u64,
+        rows,
+    })
 }
 
 #[cfg(test)]
@@ -120,6 +138,7 @@ mod tests {
                 side.synchronize().unwrap();
                 let rows = copy.poll().unwrap().expect("the copy is done");
                 assert!(copy.poll().unwrap().is_none());
+                assert_eq!(ring.start_copy(&side).unwrap().wait().unwrap(), rows);
                 rows
             };
             assert_eq!(

@@ -1,17 +1,17 @@
 //! The loop: one iteration at a time, without threads, clocks or channels.
 
-use std::fmt::Write as _;
+use std::mem;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
-use super::evaluate::evaluate;
+use super::descent::{self, Descent, Images, Outcome, Place, Scene, Told};
 use super::loss::Targets;
 use super::network::Vgg;
-use super::optimizer::{self, Optimizer};
-use super::pixels::{picture_of, preview_of, rescaled, tensor_of};
+use super::pixels::{picture_of, rescaled, tensor_of};
 use super::precision::{self, Precision};
+use super::preview::PreviewCopy;
 use super::weights::Provenance;
 use super::{EngineError, Result, device, memory};
 use crate::job::{Job, Size, fitted};
@@ -26,6 +26,7 @@ const MOST_FAILURES: u32 = 3;
 pub struct Painter {
     job: Job,
     device: Device,
+    place: Place,
     precision: Precision,
     vgg: Vgg,
     sizes: Vec<Size>,
@@ -37,26 +38,23 @@ pub struct Painter {
     in_scale: u32,
     /// What to compare with at this scale.
     targets: Targets,
-    optimizer: Box<dyn Optimizer>,
-    /// The image to evaluate next, `[1, 3, H, W]`, RGB in 0..1.
-    image: Option<Tensor>,
-    best: Option<Best>,
+    /// Moves the image, and keeps it and the best one.
+    descent: Box<dyn Descent>,
     failures: u32,
+    /// What is known and not yet told.
+    progress: Progress,
 }
 
-/// The best image of the current scale.
-struct Best {
-    image: Tensor,
-    total: f64,
-}
-
-/// What one iteration brought.
+/// What became known since it was last told.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// The losses; none if they were not finite.
-    pub step: Option<Step>,
-    /// Something the user should know.
-    pub notice: Option<String>,
+    /// The losses of every iteration where they were finite, in order. On a GPU
+    /// they come several at a time, some iterations late.
+    pub steps: Vec<Step>,
+    /// Things the user should know.
+    pub notices: Vec<String>,
+    /// Why the run cannot go on, after the steps above.
+    pub failure: Option<EngineError>,
 }
 
 impl Painter {
@@ -70,13 +68,17 @@ impl Painter {
         let device = device::resolve(job.compute.device)?;
         let precision = precision::resolve(job.compute.precision, device)?;
         tell("reading the network's weights");
-        let vgg = network_for(&job.preset, device, precision)?;
+        let place = Place::on(device)?;
+        let vgg = place
+            .stream
+            .run(|| network_for(&job.preset, device, precision))?;
         let sizes = job.sizes();
-        let optimizer = optimizer::build(&job.preset.optimizer);
+        let descent = descent::build(&job.preset.optimizer, place);
         Ok(Self {
             tile: job.compute.tile,
             job,
             device,
+            place,
             precision,
             vgg,
             sizes,
@@ -84,10 +86,9 @@ impl Painter {
             iteration: 0,
             in_scale: 0,
             targets: Targets::default(),
-            optimizer,
-            image: None,
-            best: None,
+            descent,
             failures: 0,
+            progress: Progress::default(),
         })
     }
 
@@ -137,7 +138,7 @@ impl Painter {
         self.sizes.get(self.scale?).copied()
     }
 
-    /// Iterations done so far.
+    /// Iterations done so far, or submitted where steps run ahead.
     pub fn iteration(&self) -> u32 {
         self.iteration
     }
@@ -174,68 +175,124 @@ impl Painter {
     /// # Errors
     /// When memory runs out. The picture of the scale before stays available.
     pub fn begin_scale(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        self.on_stream(|painter| painter.begin_scale_here(tell))
+    }
+
+    fn begin_scale_here(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let Some((scale, size)) = self.scale_due() else {
             return Ok(());
         };
+        self.settle()?;
+        self.descent.forget_scene();
         // The old targets go first: both sets may not fit together.
         self.targets = Targets::default();
         self.targets = self.targets_at(scale, tell)?;
-        let image = match self
-            .best
-            .as_ref()
-            .map(|best| &best.image)
-            .or(self.image.as_ref())
-        {
+        let image = match self.shown() {
             Some(before) => rescaled(before, size.width, size.height)?,
             None => self.first_image(size)?,
         };
-        self.optimizer.restart();
-        self.image = Some(image);
-        self.best = None;
+        self.descent.begin(&image, None)?;
         self.scale = Some(scale);
         self.in_scale = 0;
         Ok(())
     }
 
-    /// One iteration: evaluates the image and moves it.
+    /// One iteration: evaluates the image and moves it, or submits that to a
+    /// GPU (see [`Painter::runs_ahead`]). Brings what is known by then.
     ///
-    /// A loss that is infinite or not a number is caught here: the image goes
-    /// back to the best one, the optimizer starts again with smaller steps.
+    /// A loss that is infinite or not a number is no error: the image goes back
+    /// to the best one, the optimizer starts again with smaller steps. After
+    /// the third there is a [`Progress::failure`].
     ///
     /// # Errors
-    /// After the third loss that is not finite, and when libtorch fails. The
-    /// best picture stays available.
+    /// When libtorch fails. The best picture stays available.
     pub fn step(&mut self) -> Result<Progress> {
+        self.on_stream(Self::step_here)
+    }
+
+    fn step_here(&mut self) -> Result<Progress> {
         if self.scale_due().is_some() {
-            self.begin_scale(&mut |_| {})?;
+            self.begin_scale_here(&mut |_| {})?;
         }
-        let (Some(scale), Some(image)) = (self.scale, self.image.as_ref()) else {
-            return Ok(Progress::default());
+        if self.scale.is_some() {
+            let scene = Scene {
+                vgg: &self.vgg,
+                preset: &self.job.preset,
+                targets: &self.targets,
+                tile: self.tile,
+            };
+            let told = self.descent.step(&scene, self.iteration + 1)?;
+            self.iteration += 1;
+            self.in_scale += 1;
+            self.hear(told);
+        }
+        Ok(mem::take(&mut self.progress))
+    }
+
+    /// Waits for every iteration that was submitted, and brings what was not
+    /// told yet.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn drain(&mut self) -> Result<Progress> {
+        self.on_stream(Self::settle)?;
+        Ok(mem::take(&mut self.progress))
+    }
+
+    /// Whether a step may come back before it is done.
+    pub fn runs_ahead(&self) -> bool {
+        self.descent.runs_ahead()
+    }
+
+    /// Lets Adam keep its numbers on the device, or on the host.
+    #[cfg(test)]
+    pub(super) fn set_resident(&mut self, resident: bool) {
+        self.place.resident = resident;
+        self.descent = descent::build(&self.job.preset.optimizer, self.place);
+    }
+
+    /// All that touches tensors is done on one stream.
+    fn on_stream<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let stream = self.place.stream;
+        stream.run(|| work(self))
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        let told = self.descent.drain()?;
+        self.hear(told);
+        Ok(())
+    }
+
+    fn hear(&mut self, told: Told) {
+        for outcome in told.outcomes {
+            self.hear_of(outcome);
+        }
+        self.progress.notices.extend(told.notices);
+    }
+
+    fn hear_of(&mut self, outcome: Outcome) {
+        let iteration = outcome.iteration;
+        if !outcome.reading.finite {
+            self.failures += 1;
+            if self.failures < MOST_FAILURES {
+                self.progress.notices.push(format!(
+                    "iteration {iteration} gave a loss that is infinite or not a number; going \
+                     back to the best picture with smaller steps"
+                ));
+            } else if self.failures == MOST_FAILURES {
+                self.progress.failure = Some(EngineError::NotFinite {
+                    failures: self.failures,
+                    iteration,
+                });
+            }
+        }
+        let (Some(scale), true) = (self.scale, outcome.reading.finite) else {
+            return;
         };
         let size = self.sizes[scale];
-        let evaluation = evaluate(&self.vgg, &self.job.preset, &self.targets, image, self.tile)?;
-        self.iteration += 1;
-        self.in_scale += 1;
-        if !evaluation.finite {
-            return self.recover();
-        }
-        let weighted = evaluation.weighted;
-        if self
-            .best
-            .as_ref()
-            .is_none_or(|best| weighted.total < best.total)
-        {
-            self.best = Some(Best {
-                image: image.shallow_clone(),
-                total: weighted.total,
-            });
-        }
-        let proposal = self
-            .optimizer
-            .step(image, weighted.total, &evaluation.gradient)?;
-        self.image = Some(proposal.image);
-        let step = Step {
-            iteration: self.iteration,
+        let weighted = outcome.reading.weighted;
+        self.progress.steps.push(Step {
+            iteration,
             scale: scale as u32 + 1,
             width: size.width,
             height: size.height,
@@ -244,12 +301,8 @@ impl Painter {
             smoothness: weighted.smoothness,
             total: weighted.total,
             elapsed: 0.0,
-            layers: evaluation.losses.layers,
-        };
-        Ok(Progress {
-            step: Some(step),
-            notice: proposal.notice.map(str::to_owned),
-        })
+            layers: outcome.reading.losses.layers,
+        });
     }
 
     /// Goes on with other weights, layers, pooling or optimizer. Returns the
@@ -263,6 +316,16 @@ impl Painter {
         preset: Preset,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Vec<&'static str>> {
+        self.on_stream(|painter| painter.change_here(preset, tell))
+    }
+
+    fn change_here(
+        &mut self,
+        preset: Preset,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Vec<&'static str>> {
+        self.settle()?;
+        self.descent.forget_scene();
         let old = self.job.preset.clone();
         let waiting = old.needs_new_run(&preset);
         self.job.preset = preset.for_a_run_like(&old);
@@ -285,15 +348,13 @@ impl Painter {
             self.targets = self.targets_at(scale, tell)?;
         }
         if new.optimizer == old.optimizer {
-            self.optimizer.restart();
-        } else {
-            self.optimizer = optimizer::build(&new.optimizer);
+            return self.descent.restart();
         }
-        // The best image so far was best by another measure: the next
-        // evaluation replaces it, whatever it brings.
-        if let Some(best) = &mut self.best {
-            best.total = f64::INFINITY;
+        let mut descent = descent::build(&new.optimizer, self.place);
+        if let Some(Images { image, best }) = self.descent.images() {
+            descent.begin(image, best)?;
         }
+        self.descent = descent;
         Ok(())
     }
 
@@ -303,50 +364,23 @@ impl Painter {
     /// # Errors
     /// When libtorch fails.
     pub fn picture(&self) -> Result<Option<Picture>> {
-        self.shown().map(picture_of).transpose()
+        let stream = self.place.stream;
+        stream.run(|| self.shown().map(picture_of).transpose())
     }
 
-    /// The picture scaled down to fit, as RGB bytes with the size they have.
+    /// The picture scaled down to fit, on its way.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn preview(&self, width: u32, height: u32) -> Result<Option<(u32, u32, Vec<u8>)>> {
-        self.shown()
-            .map(|image| preview_of(image, width, height))
-            .transpose()
+    pub fn preview(&self, width: u32, height: u32) -> Result<Option<PreviewCopy>> {
+        let Place { stream, copies, .. } = self.place;
+        let start = |image| PreviewCopy::start(image, width, height, &copies);
+        stream.run(|| self.shown().map(start).transpose())
     }
 
     fn shown(&self) -> Option<&Tensor> {
-        self.best
-            .as_ref()
-            .map(|best| &best.image)
-            .or(self.image.as_ref())
-    }
-
-    /// After an evaluation that was not finite.
-    fn recover(&mut self) -> Result<Progress> {
-        self.failures += 1;
-        if self.failures >= MOST_FAILURES {
-            return Err(EngineError::NotFinite {
-                failures: self.failures,
-                iteration: self.iteration,
-            });
-        }
-        self.optimizer.soften();
-        if let Some(best) = &self.best {
-            self.image = Some(best.image.shallow_clone());
-        }
-        let mut notice = String::new();
-        let _ = write!(
-            notice,
-            "iteration {} gave a loss that is infinite or not a number; going back to the best \
-             picture with smaller steps",
-            self.iteration
-        );
-        Ok(Progress {
-            step: None,
-            notice: Some(notice),
-        })
+        let Images { image, best } = self.descent.images()?;
+        Some(best.unwrap_or(image))
     }
 
     /// The targets of one scale.

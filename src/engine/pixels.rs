@@ -37,40 +37,6 @@ pub fn picture_of(tensor: &Tensor) -> Result<Picture> {
         .ok_or_else(|| EngineError::Torch(format!("a picture of {width}×{height} pixels")))
 }
 
-/// The picture scaled down (never up) to fit `width` × `height`, as RGB bytes
-/// with the size they have. The scaling happens on the tensor's own device, so
-/// that few bytes cross to the host.
-///
-/// # Errors
-/// When libtorch fails.
-pub fn preview_of(tensor: &Tensor, width: u32, height: u32) -> Result<(u32, u32, Vec<u8>)> {
-    let (full_width, full_height) = size_of(tensor)?;
-    let shrink = f64::min(
-        f64::from(width.max(1)) / f64::from(full_width),
-        f64::from(height.max(1)) / f64::from(full_height),
-    );
-    let mut small = tensor.shallow_clone();
-    if shrink < 1.0 {
-        let side = |full: u32| ((f64::from(full) * shrink).round() as i64).max(1);
-        let size = [side(full_height), side(full_width)];
-        small = small.f_internal_upsample_bilinear2d_aa(size, false, None, None)?;
-    }
-    let bytes = small
-        .f_clamp(0.0, 1.0)?
-        .f_mul_scalar(255.0)?
-        .f_round()?
-        .f_to_kind(Kind::Uint8)?;
-    let bytes = bytes
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_to_device(Device::Cpu)?;
-    let (width, height) = size_of(&small)?;
-    let mut rgb = vec![0u8; 3 * width as usize * height as usize];
-    let count = rgb.len();
-    bytes.f_copy_data_u8(&mut rgb, count)?;
-    Ok((width, height, rgb))
-}
-
 /// The picture at another size: bicubic, kept within 0..1.
 ///
 /// # Errors
@@ -83,7 +49,7 @@ pub fn rescaled(tensor: &Tensor, width: u32, height: u32) -> Result<Tensor> {
 }
 
 /// Width and height of a tensor `[1, 3, H, W]`.
-fn size_of(tensor: &Tensor) -> Result<(u32, u32)> {
+pub(super) fn size_of(tensor: &Tensor) -> Result<(u32, u32)> {
     let shape = tensor.size();
     if let [1, 3, height, width] = shape[..]
         && let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height))
@@ -117,15 +83,5 @@ mod tests {
             picture.pixels()[(2 * 5 + 4) * 3 + 1]
         );
         assert_eq!(picture_of(&tensor).unwrap(), picture);
-    }
-
-    #[test]
-    fn previews_shrink_and_never_grow() {
-        let tensor = tensor_of(&ramp(40, 20), Device::Cpu).unwrap();
-        let (width, height, rgb) = preview_of(&tensor, 10, 10).unwrap();
-        assert_eq!((width, height, rgb.len()), (10, 5, 150));
-        let (width, height, rgb) = preview_of(&tensor, 100, 100).unwrap();
-        assert_eq!((width, height), (40, 20));
-        assert_eq!(rgb, ramp(40, 20).to_rgb8());
     }
 }

@@ -3,6 +3,7 @@
 
 use tch::{Kind, Tensor};
 
+use crate::engine::recorder::copied;
 use crate::engine::{EngineError, Result};
 
 /// As in the plain Adam.
@@ -14,8 +15,9 @@ const EPSILON: f64 = 1e-8;
 /// long as this lives, so a captured step finds it again.
 ///
 /// It computes what the plain Adam does. Losses and gradients that are not
-/// finite are met here: such a step changes neither image nor moments and is
-/// counted.
+/// finite are met here too, since the host sees them many steps later: such a
+/// step is counted, goes back to the best image and starts again with steps
+/// half as large.
 #[derive(Debug)]
 pub struct ResidentAdam {
     /// `[1, 3, H, W]`, RGB in 0..1.
@@ -29,10 +31,9 @@ pub struct ResidentAdam {
     best_image: Tensor,
     /// The total loss of `best_image`, infinite before the first.
     best_total: Tensor,
-    /// The size of a step at most; a tensor so that a captured step sees
-    /// changes.
+    /// The size of a step at most.
     rate: Tensor,
-    /// How many steps were left out.
+    /// How many steps met something that was not finite.
     failures: Tensor,
     /// Constants, on the device so that no step has to bring them there:
     /// β₁ and β₂, 1 − β₁ and 1 − β₂ in the moments' kind, and 0.
@@ -91,21 +92,24 @@ impl ResidentAdam {
         replace(&self.best_total, &better, &total)?;
         replace(&self.best_image, &better, &self.image)?;
 
-        // Where it is not finite, the moments move by 0 of the way to 0.
+        let failed = finite.f_logical_not()?;
         let gradient = gradient
             .f_to_kind(Kind::Float)?
             .f_where_self(&finite, &self.zero)?;
-        let weights = self.weights.f_mul(&finite)?;
-        let (to_first, to_second) = (weights.f_select(0, 0)?, weights.f_select(0, 1)?);
+        let (to_first, to_second) = (self.weights.f_select(0, 0)?, self.weights.f_select(0, 1)?);
         let _ = self.first.f_lerp_tensor_(&gradient, &to_first)?;
         let _ = self
             .second
             .f_lerp_tensor_(&gradient.f_square()?, &to_second)?;
-        let _ = self.steps.f_add_(&finite)?;
-        let _ = self.failures.f_add_(&finite.f_logical_not()?)?;
+        let _ = self.steps.f_add_scalar_(1.0)?;
+        for forgotten in [&mut self.first, &mut self.second, &mut self.steps] {
+            let _ = forgotten.f_masked_fill_(&failed, 0.0)?;
+        }
+        let _ = self.failures.f_add_(&failed)?;
+        let softer = self.rate.f_mul_scalar(0.5)?;
+        replace(&self.rate, &failed, &softer)?;
 
-        // 1 − βⁿ; at least one step, so that a failed first one divides by
-        // something.
+        // 1 − βⁿ; at least one step, so that a failed one divides by something.
         let steps = self.steps.f_clamp_min(1.0)?;
         let bias = self.betas.f_pow(&steps)?.f_neg_()?.f_add_scalar_(1.0)?;
         let spread = self
@@ -115,12 +119,13 @@ impl ResidentAdam {
             .f_add_scalar_(EPSILON)?;
         let rate = self.rate.f_div(&bias.f_select(0, 0)?)?;
         let step = self.first.f_div(&spread)?.f_mul_(&rate)?;
-        let moved = self.image.f_sub(&step)?.f_clamp_(0.0, 1.0)?;
-        replace(&self.image, &finite, &moved)
+        let _ = self.image.f_sub_(&step)?.f_clamp_(0.0, 1.0)?;
+        replace(&self.image, &failed, &self.best_image)
     }
 
-    /// Forgets what the gradients were. The image, the best one and the count
-    /// of failures stay.
+    /// Forgets what the gradients were, and lets the next finite loss be the
+    /// lowest one: from here on the loss is another. The images, the rate and
+    /// the count of failures stay.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -128,54 +133,41 @@ impl ResidentAdam {
         for tensor in [&mut self.first, &mut self.second, &mut self.steps] {
             let _ = tensor.f_zero_()?;
         }
+        let _ = self.best_total.f_fill_(f64::INFINITY)?;
         Ok(())
     }
 
-    /// Goes back to the best image and starts again with steps half as large.
-    ///
-    /// # Errors
-    /// When libtorch fails.
-    pub fn soften(&mut self) -> Result<()> {
-        self.image.f_copy_(&self.best_image)?;
-        let _ = self.rate.f_mul_scalar_(0.5)?;
-        self.restart()
-    }
-
-    /// Changes the size of a step at most, of captured steps too.
-    ///
-    /// # Errors
-    /// When libtorch fails.
-    pub fn set_rate(&mut self, rate: f64) -> Result<()> {
-        let _ = self.rate.f_fill_(rate)?;
-        Ok(())
-    }
-
-    /// Replaces the image by another of its shape and forgets the best one, as
-    /// after a change of what is asked for.
+    /// Takes an image of the same shape for the best one, until there is a
+    /// finite loss.
     ///
     /// # Errors
     /// When the shape differs or libtorch fails.
-    pub fn set_image(&mut self, image: &Tensor) -> Result<()> {
-        if image.size() != self.image.size() {
+    pub fn keep(&mut self, best: &Tensor) -> Result<()> {
+        if best.size() != self.image.size() {
             return Err(EngineError::Torch(format!(
-                "an image of shape {:?} cannot take the place of one of {:?}",
-                image.size(),
+                "an image of shape {:?} is none of the images of {:?}",
+                best.size(),
                 self.image.size()
             )));
         }
-        self.image.f_copy_(image)?;
-        self.best_image.f_copy_(image)?;
-        self.forget_best_total()
-    }
-
-    /// Lets the next finite loss be the lowest one, as after a change of
-    /// weights that makes losses before and after it incomparable.
-    ///
-    /// # Errors
-    /// When libtorch fails.
-    pub fn forget_best_total(&mut self) -> Result<()> {
+        self.best_image.f_copy_(best)?;
         let _ = self.best_total.f_fill_(f64::INFINITY)?;
         Ok(())
+    }
+
+    /// All that a step changes, as the tensors themselves.
+    pub fn state(&self) -> [Tensor; 8] {
+        [
+            &self.image,
+            &self.first,
+            &self.second,
+            &self.steps,
+            &self.best_image,
+            &self.best_total,
+            &self.rate,
+            &self.failures,
+        ]
+        .map(Tensor::shallow_clone)
     }
 
     /// The image to evaluate next: always the same tensor, changed in place.
@@ -193,18 +185,10 @@ impl ResidentAdam {
         &self.best_total
     }
 
-    /// How many steps were left out because something was not finite, float64
-    /// on the device.
+    /// How many steps met something that was not finite, float64 on the device.
     pub fn failures(&self) -> &Tensor {
         &self.failures
     }
-}
-
-/// A tensor of its own with the same values and the same layout.
-fn copied(tensor: &Tensor) -> Result<Tensor> {
-    let mut copy = tensor.f_empty_like()?;
-    copy.f_copy_(tensor)?;
-    Ok(copy)
 }
 
 /// Puts the values of `new` into `target` where `condition` holds.
@@ -281,39 +265,48 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_changes_nothing_but_the_count() {
+    fn what_is_not_finite_leads_back_to_the_best_image_with_smaller_steps() {
         for device in devices() {
-            let mut adam = ResidentAdam::new(&start(device), 0.02).unwrap();
-            let (total, gradient) = bowl(adam.image());
-            let broken = |value: f64| {
+            let broken = |gradient: &Tensor, value: f64| {
                 let gradient = gradient.copy();
                 let _ = gradient.view([-1]).get(7).fill_(value);
                 gradient
             };
-            let bad = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, device));
-            // The very first step, before there are moments.
-            adam.step(&broken(f64::NAN), &total).unwrap();
-            assert_eq!(adam.image(), &start(device));
-            for (gradient, total) in [
-                (broken(f64::INFINITY), total.copy()),
-                (broken(f64::NEG_INFINITY), total.copy()),
-                (gradient.copy(), bad(f64::NAN)),
-                (gradient.copy(), bad(f64::NEG_INFINITY)),
+            let number = |value: f64| Tensor::full([0i64; 0], value, (Kind::Float, device));
+            for (in_gradient, in_total) in [
+                (f64::NAN, 1.0),
+                (f64::INFINITY, 1.0),
+                (f64::NEG_INFINITY, 1.0),
+                (0.0, f64::NAN),
+                (0.0, f64::NEG_INFINITY),
             ] {
-                adam.step(&gradient, &total).unwrap();
+                let mut adam = ResidentAdam::new(&start(device), 0.04).unwrap();
+                let (_, slope) = bowl(adam.image());
+                let bad = (broken(&slope, in_gradient), number(in_total));
+                // The very first step, before there are moments or a best image.
+                adam.step(&bad.0, &bad.1).unwrap();
+                assert_eq!(adam.image(), &start(device));
+                assert_eq!(adam.failures().double_value(&[]), 1.0);
+                assert!(adam.best_total().double_value(&[]).is_infinite());
+                // From there on it goes as if it had begun with half the rate.
+                for steps in 1..=10 {
+                    let (total, gradient) = bowl(adam.image());
+                    adam.step(&gradient, &total).unwrap();
+                    let off = most(adam.image() - plain(&start(device), 0.02, steps));
+                    assert!(off < 1e-6, "{device:?}: off by {off} after {steps}");
+                }
+                // The best image is the one before the last step.
+                let best = plain(&start(device), 0.02, 9);
+                adam.step(&bad.0, &bad.1).unwrap();
+                assert!(most(adam.image() - &best) < 1e-6);
+                for steps in 1..=5 {
+                    let (total, gradient) = bowl(adam.image());
+                    adam.step(&gradient, &total).unwrap();
+                    let off = most(adam.image() - plain(&best, 0.01, steps));
+                    assert!(off < 1e-5, "{device:?}: off by {off} after {steps}");
+                }
+                assert_eq!(adam.failures().double_value(&[]), 2.0);
             }
-            assert_eq!(adam.image(), &start(device));
-            assert_eq!(adam.failures().double_value(&[]), 5.0);
-            assert!(adam.best_total().double_value(&[]).is_infinite());
-            // Afterwards it goes on as if nothing had been, and in between too.
-            for steps in 1..=10 {
-                let (total, gradient) = bowl(adam.image());
-                adam.step(&gradient, &total).unwrap();
-                adam.step(&broken(f64::NAN), &bad(f64::NAN)).unwrap();
-                let off = most(adam.image() - plain(&start(device), 0.02, steps));
-                assert!(off < 1e-6, "{device:?}: off by {off} after {steps}");
-            }
-            assert_eq!(adam.failures().double_value(&[]), 15.0);
         }
     }
 
@@ -328,16 +321,21 @@ mod tests {
         let huge = start(Device::Cpu).fill_(3e38);
         adam.step(&huge, &total).unwrap();
         assert_eq!(adam.failures().double_value(&[]), 0.0);
+        // What the moments cannot hold is forgotten after a failure.
+        let nothing = Tensor::from(f32::NAN);
+        adam.step(&gradient, &nothing).unwrap();
+        assert_eq!(adam.first.abs().max().double_value(&[]), 0.0);
+        assert_eq!(adam.second.abs().max().double_value(&[]), 0.0);
     }
 
     #[test]
     fn the_best_image_is_the_one_whose_loss_was_lowest() {
         for device in devices() {
             let mut adam = ResidentAdam::new(&start(device), 0.05).unwrap();
-            let totals = [5.0, 3.0, 4.0, f64::NAN, 3.0, 2.5, 9.0];
+            let totals = [5.0, 3.0, 4.0, 3.0, 2.5, 9.0];
             let mut best = start(device);
             for (number, total) in totals.into_iter().enumerate() {
-                if [0, 1, 5].contains(&number) {
+                if [0, 1, 4].contains(&number) {
                     best = adam.image().copy();
                 }
                 let (_, gradient) = bowl(adam.image());
@@ -346,13 +344,17 @@ mod tests {
                 assert_eq!(adam.best_image(), &best, "after {number}");
             }
             assert_eq!(adam.best_total().double_value(&[]), 2.5);
-            adam.soften().unwrap();
-            assert_eq!(adam.image(), &best);
-            let (total, gradient) = bowl(adam.image());
+            // By another measure the next one is the best, whatever it brings.
+            adam.restart().unwrap();
+            assert_eq!(adam.best_image(), &best);
+            let before = adam.image().copy();
+            let (_, gradient) = bowl(adam.image());
+            let total = Tensor::full([1], 100.0, (Kind::Float, device));
             adam.step(&gradient, &total).unwrap();
+            assert_eq!(adam.best_image(), &before);
             // A first step is as long as the rate.
-            let length = most(adam.image() - &best);
-            assert!((length - 0.025).abs() < 1e-5, "{length}");
+            let length = most(adam.image() - &before);
+            assert!((length - 0.05).abs() < 1e-5, "{length}");
         }
     }
 
@@ -360,29 +362,17 @@ mod tests {
     fn tensors_stay_where_they_are() {
         let image = start(Device::Cpu);
         let mut adam = ResidentAdam::new(&image, 0.02).unwrap();
-        let places = |adam: &ResidentAdam| {
-            [
-                &adam.image,
-                &adam.first,
-                &adam.second,
-                &adam.steps,
-                &adam.best_image,
-                &adam.best_total,
-                &adam.rate,
-                &adam.failures,
-            ]
-            .map(Tensor::data_ptr)
-        };
+        let places = |adam: &ResidentAdam| adam.state().map(|tensor| tensor.data_ptr());
         let before = places(&adam);
         let (total, gradient) = bowl(adam.image());
         adam.step(&gradient, &total).unwrap();
-        adam.set_rate(0.1).unwrap();
-        adam.soften().unwrap();
-        adam.set_image(&bottom(Device::Cpu)).unwrap();
+        adam.step(&gradient, &Tensor::from(f32::NAN)).unwrap();
+        adam.restart().unwrap();
+        adam.keep(&bottom(Device::Cpu)).unwrap();
         assert_eq!(places(&adam), before);
         assert_eq!(image, start(Device::Cpu), "the caller's image was changed");
         assert!(
-            adam.set_image(&Tensor::zeros([1], tch::kind::FLOAT_CPU))
+            adam.keep(&Tensor::zeros([1], tch::kind::FLOAT_CPU))
                 .is_err()
         );
         assert!(ResidentAdam::new(&image.to_kind(Kind::Half), 0.02).is_err());

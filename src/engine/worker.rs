@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::device;
-use super::painter::Painter;
+use super::painter::{Painter, Progress};
+use super::preview::PreviewCopy;
 use crate::job::{Job, Painted, Recipe, check_network, go_on_from};
 use crate::picture;
 use crate::preset::{Preset, Start};
@@ -140,6 +141,10 @@ struct Worker<'a> {
     since: Option<Instant>,
     /// When the memory in use was last told.
     memory_told: Option<Instant>,
+    /// How much painting the latest step that was told came after.
+    told: Duration,
+    /// The preview on its way, and after which iteration it was asked for.
+    preview: Option<(u32, PreviewCopy)>,
 }
 
 impl<'a> Worker<'a> {
@@ -153,6 +158,8 @@ impl<'a> Worker<'a> {
             painted: Duration::ZERO,
             since: None,
             memory_told: None,
+            told: Duration::ZERO,
+            preview: None,
         }
     }
 
@@ -179,25 +186,63 @@ impl<'a> Worker<'a> {
         loop {
             self.obey()?;
             if self.mode == Mode::Stopping || self.painter.is_finished() {
-                return Ok(());
+                return self.drain();
             }
             self.prepare_scale()?;
             let progress = self.painter.step()?;
-            let iteration = self.painter.iteration();
-            if let Some(mut step) = progress.step {
-                step.elapsed = self.elapsed().as_secs_f64();
-                // A reader that is behind misses steps; it never holds the
-                // painter up.
-                let _ = self.line.outbox.try_send(Event::Step(step));
-            }
-            if let Some(message) = progress.notice {
-                self.line.tell(Event::Notice { iteration, message });
-            }
+            self.tell(progress)?;
+            self.show_preview(false)?;
             self.tell_memory();
             if self.mode == Mode::Single {
-                self.pause();
+                self.pause()?;
             }
         }
+    }
+
+    /// Waits until all that was painted is known, and tells it.
+    fn drain(&mut self) -> super::Result<()> {
+        let progress = self.painter.drain()?;
+        self.tell(progress)
+    }
+
+    fn tell(&mut self, progress: Progress) -> super::Result<()> {
+        let iteration = self.painter.iteration();
+        let now = self.elapsed();
+        // Several that become known at once were painted one after another.
+        let each = now.saturating_sub(self.told) / progress.steps.len().max(1) as u32;
+        for (later, mut step) in (0..progress.steps.len() as u32).rev().zip(progress.steps) {
+            step.elapsed = (now - each * later).as_secs_f64();
+            self.told = now;
+            // A reader that is behind misses steps; it never holds the
+            // painter up.
+            let _ = self.line.outbox.try_send(Event::Step(step));
+        }
+        for message in progress.notices {
+            self.line.tell(Event::Notice { iteration, message });
+        }
+        progress.failure.map_or(Ok(()), Err)
+    }
+
+    /// Puts the preview into the slot if it has come; waits for it if `wait`.
+    fn show_preview(&mut self, wait: bool) -> super::Result<()> {
+        let Some((iteration, mut copy)) = self.preview.take() else {
+            return Ok(());
+        };
+        let (width, height, rgb) = if wait {
+            copy.wait()?
+        } else if let Some(small) = copy.poll()? {
+            small
+        } else {
+            self.preview = Some((iteration, copy));
+            return Ok(());
+        };
+        self.line.slot.put(Preview {
+            iteration,
+            width,
+            height,
+            rgb,
+        });
+        Ok(())
     }
 
     fn tell_memory(&mut self) {
@@ -223,7 +268,10 @@ impl<'a> Worker<'a> {
                     | Command::Preview { .. }
                     | Command::Snapshot { .. }),
                 ) => {
-                    if let Err(error) = self.carry_out(command) {
+                    let done = self
+                        .carry_out(command)
+                        .and_then(|()| self.show_preview(true));
+                    if let Err(error) = done {
                         let iteration = self.painter.iteration();
                         let message = error.to_string();
                         self.line.tell(Event::Notice { iteration, message });
@@ -239,6 +287,7 @@ impl<'a> Worker<'a> {
         let Some((scale, size)) = self.painter.scale_due() else {
             return Ok(());
         };
+        self.drain()?;
         let of = self.painter.sizes().len();
         let mut steps = self
             .steps
@@ -258,6 +307,7 @@ impl<'a> Worker<'a> {
     fn obey(&mut self) -> super::Result<()> {
         loop {
             let command = if self.mode == Mode::Paused {
+                self.show_preview(true)?;
                 self.line
                     .inbox
                     .recv()
@@ -281,7 +331,7 @@ impl<'a> Worker<'a> {
         let iteration = self.painter.iteration();
         match command {
             Command::Pause if self.mode == Mode::Paused => {}
-            Command::Pause => self.pause(),
+            Command::Pause => self.pause()?,
             Command::Resume | Command::Step => {
                 if self.mode == Mode::Paused {
                     self.since = Some(Instant::now());
@@ -291,32 +341,31 @@ impl<'a> Worker<'a> {
                 self.mode = if single { Mode::Single } else { Mode::Running };
             }
             Command::Stop => self.mode = Mode::Stopping,
-            Command::Change(preset) => self.change(*preset),
+            Command::Change(preset) => self.change(*preset)?,
             Command::Preview { width, height } => {
-                if let Some((width, height, rgb)) = self.painter.preview(width, height)? {
-                    self.line.slot.put(Preview {
-                        iteration,
-                        width,
-                        height,
-                        rgb,
-                    });
-                }
+                let preview = self.painter.preview(width, height)?;
+                self.preview = preview.map(|copy| (iteration, copy));
+                self.show_preview(false)?;
             }
             Command::Restart {
                 preset,
                 from,
                 output,
-            } => match self.restarted(*preset, from, output) {
-                Ok(next) => {
-                    self.next = Some(next);
-                    self.mode = Mode::Stopping;
+            } => {
+                self.drain()?;
+                match self.restarted(*preset, from, output) {
+                    Ok(next) => {
+                        self.next = Some(next);
+                        self.mode = Mode::Stopping;
+                    }
+                    Err(why) => {
+                        let message = format!("no new run was begun: {why}");
+                        self.line.tell(Event::Notice { iteration, message });
+                    }
                 }
-                Err(why) => {
-                    let message = format!("no new run was begun: {why}");
-                    self.line.tell(Event::Notice { iteration, message });
-                }
-            },
+            }
             Command::Snapshot { output } => {
+                self.drain()?;
                 let event = match self.save(&output) {
                     Ok(()) => Event::Saved { iteration, output },
                     Err(message) => Event::Notice { iteration, message },
@@ -327,16 +376,19 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn pause(&mut self) {
+    fn pause(&mut self) -> super::Result<()> {
+        self.drain()?;
         self.painted = self.elapsed();
         self.since = None;
         self.mode = Mode::Paused;
         self.line.tell(Event::Paused {
             iteration: self.painter.iteration(),
         });
+        Ok(())
     }
 
-    fn change(&mut self, preset: Preset) {
+    fn change(&mut self, preset: Preset) -> super::Result<()> {
+        self.drain()?;
         let iteration = self.painter.iteration();
         let mut steps = Steps::new(self.line, SCALE_STEPS);
         match self.painter.change(preset, &mut |what| steps.tell(what)) {
@@ -354,6 +406,7 @@ impl<'a> Worker<'a> {
                 self.line.tell(Event::Notice { iteration, message });
             }
         }
+        Ok(())
     }
 
     /// The run to begin in this one's place, checked as far as it can be
