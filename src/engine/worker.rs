@@ -1,5 +1,7 @@
 //! A thread around the painter: commands in, events out.
 
+mod telling;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, channel, sync_channel};
@@ -7,18 +9,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::device;
-use super::painter::{Painter, Progress};
+use super::painter::Painter;
 use super::preview::PreviewCopy;
 use crate::job::{Job, Painted, Recipe, check_network, go_on_from};
 use crate::picture;
 use crate::preset::{Preset, Start};
-use crate::protocol::{Command, Event, FIRST_STEPS, Link, Preview, PreviewSlot, RestartFrom};
+use crate::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
 
 /// How many events may wait for a slow reader before steps are left out.
 const EVENTS_WAITING: usize = 1024;
 
-/// How often the memory in use is told.
-const MEMORY_EVERY: Duration = Duration::from_secs(2);
 /// The steps before each scale but the first.
 const SCALE_STEPS: u32 = 2;
 
@@ -190,7 +190,7 @@ impl<'a> Worker<'a> {
             }
             self.prepare_scale()?;
             let progress = self.painter.step()?;
-            self.tell(progress)?;
+            self.tell_progress(progress)?;
             self.show_preview(false)?;
             self.tell_memory();
             if self.mode == Mode::Single {
@@ -199,79 +199,22 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Waits until all that was painted is known, and tells it.
-    fn drain(&mut self) -> super::Result<()> {
-        let progress = self.painter.drain()?;
-        self.tell(progress)
-    }
-
-    fn tell(&mut self, progress: Progress) -> super::Result<()> {
-        let iteration = self.painter.iteration();
-        let now = self.elapsed();
-        // Several that become known at once were painted one after another.
-        let each = now.saturating_sub(self.told) / progress.steps.len().max(1) as u32;
-        for (later, mut step) in (0..progress.steps.len() as u32).rev().zip(progress.steps) {
-            step.elapsed = (now - each * later).as_secs_f64();
-            self.told = now;
-            // A reader that is behind misses steps; it never holds the
-            // painter up.
-            let _ = self.line.outbox.try_send(Event::Step(step));
-        }
-        for message in progress.notices {
-            self.line.tell(Event::Notice { iteration, message });
-        }
-        progress.failure.map_or(Ok(()), Err)
-    }
-
-    /// Puts the preview into the slot if it has come; waits for it if `wait`.
-    fn show_preview(&mut self, wait: bool) -> super::Result<()> {
-        let Some((iteration, mut copy)) = self.preview.take() else {
-            return Ok(());
-        };
-        let (width, height, rgb) = if wait {
-            copy.wait()?
-        } else if let Some(small) = copy.poll()? {
-            small
-        } else {
-            self.preview = Some((iteration, copy));
-            return Ok(());
-        };
-        self.line.slot.put(Preview {
-            iteration,
-            width,
-            height,
-            rgb,
-        });
-        Ok(())
-    }
-
-    fn tell_memory(&mut self) {
-        let due = self
-            .memory_told
-            .is_none_or(|told| told.elapsed() >= MEMORY_EVERY);
-        if !due {
-            return;
-        }
-        self.memory_told = Some(Instant::now());
-        if let Some(memory) = self.painter.memory() {
-            self.line.tell(Event::Memory(memory));
-        }
-    }
-
     /// After the end of a run: shows its picture to whoever asks, until a new
     /// run is asked for or nobody is left.
     fn linger(&mut self) {
         while self.next.is_none() {
+            if let Err(error) = self.show_preview(true) {
+                let iteration = self.painter.iteration();
+                let message = error.to_string();
+                self.line.tell(Event::Notice { iteration, message });
+            }
             match self.line.inbox.recv() {
                 Ok(
                     command @ (Command::Restart { .. }
                     | Command::Preview { .. }
                     | Command::Snapshot { .. }),
                 ) => {
-                    let done = self
-                        .carry_out(command)
-                        .and_then(|()| self.show_preview(true));
-                    if let Err(error) = done {
+                    if let Err(error) = self.carry_out(command) {
                         let iteration = self.painter.iteration();
                         let message = error.to_string();
                         self.line.tell(Event::Notice { iteration, message });
@@ -300,7 +243,9 @@ impl<'a> Worker<'a> {
             size.height
         );
         self.painter
-            .begin_scale(&mut |what| steps.tell(&format!("{what} {place}")))
+            .begin_scale(&mut |what| steps.tell(&format!("{what} {place}")))?;
+        self.told = self.elapsed();
+        Ok(())
     }
 
     /// Carries out every command that waits; while paused, waits for more.
