@@ -4,12 +4,12 @@ use tch::Tensor;
 
 use super::leash::Leash;
 use super::{Descent, Images, Outcome, Place, Scene, Told, is_gpu};
-use crate::engine::Result;
 use crate::engine::evaluate::Findings;
 use crate::engine::loss_ring::{LossCopy, LossRing, LossRows};
 use crate::engine::recorder::{Recorder, Work};
 use crate::engine::resident::ResidentAdam;
 use crate::engine::scalars::Readout;
+use crate::engine::{EngineError, Result};
 
 /// The losses of so many iterations are kept: more than can be submitted from
 /// the start of one copy to the end of the next, so that none are missed.
@@ -59,16 +59,25 @@ impl Resident {
     }
 
     /// What the rows say that were not told yet.
-    fn tell(&mut self, rows: &LossRows) -> Vec<Outcome> {
-        let Losses {
-            readout: Some(readout),
-            first,
-            told,
-            ..
-        } = &mut self.losses
+    fn tell(&mut self, rows: Option<LossRows>) -> Result<Vec<Outcome>> {
+        let (
+            Some(rows),
+            Losses {
+                readout: Some(readout),
+                first,
+                submitted,
+                told,
+                ..
+            },
+        ) = (rows, &mut self.losses)
         else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
+        if rows.before + rows.rows.len() as u64 > *submitted {
+            return Err(EngineError::Torch(
+                "the GPU counted more iterations than it was given".into(),
+            ));
+        }
         let mut outcomes = Vec::new();
         for (number, row) in (rows.before..).zip(&rows.rows) {
             let Some((failures, numbers)) = row.split_last() else {
@@ -88,7 +97,7 @@ impl Resident {
                 reading,
             });
         }
-        outcomes
+        Ok(outcomes)
     }
 }
 
@@ -166,7 +175,7 @@ impl Descent for Resident {
         self.leash.follow(&self.place.stream)?;
         let rows = self.losses.poll(self.place)?;
         Ok(Told {
-            outcomes: rows.map_or_else(Vec::new, |rows| self.tell(&rows)),
+            outcomes: self.tell(rows)?,
             notices: self.recorder.take_notice().into_iter().collect(),
         })
     }
@@ -176,7 +185,7 @@ impl Descent for Resident {
         self.place.stream.synchronize()?;
         self.leash.release();
         Ok(Told {
-            outcomes: rows.map_or_else(Vec::new, |rows| self.tell(&rows)),
+            outcomes: self.tell(rows)?,
             notices: self.recorder.take_notice().into_iter().collect(),
         })
     }
