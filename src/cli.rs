@@ -100,6 +100,7 @@ pub enum Command {
     Weights(WeightsCommand),
     Measure(MeasureArgs),
     Bench(BenchArgs),
+    Fit(FitArgs),
     /// Tell what is here, what is wrong and how to mend it
     #[command(after_help = "\
 Example:\n  impasto doctor")]
@@ -414,6 +415,49 @@ pub struct BenchArgs {
     /// Print a JSON array with an object for every timing
     #[arg(long)]
     pub json: bool,
+}
+
+/// Tell which sizes fit into memory
+///
+/// What painting takes is computed, and compared with what is free. A picture
+/// that is too large for one piece is painted in tiles, with the same losses,
+/// by itself; tiles look at some pixels twice and take longer.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto fit
+  impasto fit photo.jpg --preset poster
+  impasto fit --memory 16 --set optimizer=adam --json")]
+pub struct FitArgs {
+    /// A picture whose shape counts [default: 4 to 3]
+    pub content: Option<PathBuf>,
+
+    /// Sizes to tell of: the long side in pixels
+    #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', default_value = "512,1024,2048,4096,8192",
+        value_parser = clap::value_parser!(u32).range(16..=16384))]
+    pub sizes: Vec<u32>,
+
+    /// Count with so many gigabytes rather than with what is free here
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    pub memory: Option<f64>,
+
+    #[command(flatten)]
+    pub preset: PresetArgs,
+
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An amount of memory that a machine may have.
+fn gigabytes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.001..1e6).contains(&number) => Ok(number),
+        _ => Err("expected a number of gigabytes, such as 16".to_owned()),
+    }
 }
 
 /// Print completions for a shell

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod doctor;
 mod fetch;
+mod fit;
 mod measure;
 mod presets;
 mod run;
@@ -54,6 +55,7 @@ pub fn carry_out(cli: Cli) -> ExitCode {
         Command::Weights(command) => weights::weights(&command),
         Command::Measure(args) => measure::measure(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Fit(args) => fit::fit(&args),
         Command::Doctor => doctor::doctor(),
         Command::Completions(args) => completions(&args),
         Command::Man(args) => man(&args),

@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 
 use tch::{Kind, Tensor};
 
-use super::kernels::{Epilogue, Filters, FirstFilters, Instructions};
+use super::kernels::{self, Epilogue, Filters, FirstFilters, Instructions};
 use super::slices::{filled, floats};
 use super::{EngineError, Result};
 
@@ -77,19 +77,16 @@ impl Convolution {
             .zip(floats(bias, &[0]));
         if let Some(((instructions, values), bias)) = own {
             if let Some(mean) = mean {
-                return Ok(Self::First(FirstFilters::new(
-                    instructions,
-                    values,
-                    bias,
-                    mean,
-                )?));
+                let filters =
+                    kernels::guard(|| FirstFilters::new(instructions, values, bias, mean))?;
+                return Ok(Self::First(filters));
             }
             let (outputs, inputs, ..) = weight.size4()?;
             let (inputs, outputs) = (inputs as usize, outputs as usize);
             return Ok(Self::Winograd(Winograd {
                 instructions,
                 bias: bias.to_vec(),
-                filters: Filters::new(instructions, values, inputs, outputs)?,
+                filters: kernels::guard(|| Filters::new(instructions, values, inputs, outputs))?,
                 backward: OnceCell::new(),
                 weight,
             }));
@@ -174,12 +171,10 @@ impl Winograd {
             return Ok(filters);
         }
         let (outputs, inputs, ..) = self.weight.size4()?;
-        let filters = Filters::transposed(
-            self.instructions,
-            slice(&self.weight, PLANES)?,
-            inputs as usize,
-            outputs as usize,
-        )?;
+        let weight = slice(&self.weight, PLANES)?;
+        let (inputs, outputs) = (inputs as usize, outputs as usize);
+        let filters =
+            kernels::guard(|| Filters::transposed(self.instructions, weight, inputs, outputs))?;
         Ok(self.backward.get_or_init(|| filters))
     }
 }
@@ -242,7 +237,7 @@ impl Sides {
     fn map(
         self,
         channels: usize,
-        fill: impl FnOnce(&mut [f32]) -> std::result::Result<(), super::kernels::ShapeError>,
+        fill: impl FnOnce(&mut [f32]) -> kernels::Result<()>,
     ) -> Result<Tensor> {
         let rows = filled(&[1, self.height, self.width, channels as i64], fill)?;
         Ok(rows.f_permute([0, 3, 1, 2])?)

@@ -98,6 +98,11 @@ pub fn cpu_threads() -> i32 {
     tch::get_num_threads()
 }
 
+/// Whether a device is a GPU.
+pub fn is_cuda(device: Device) -> bool {
+    matches!(device, Device::Cuda(_))
+}
+
 /// The name of a device as flags and events spell it: `cpu` or `cuda:N`.
 pub fn name(device: Device) -> String {
     match device {

@@ -14,6 +14,7 @@
 
 pub mod accelerator;
 pub mod bench;
+pub mod budget;
 pub mod calibrate;
 pub mod convolution;
 pub mod descent;
@@ -34,6 +35,7 @@ pub mod preview;
 pub mod products;
 pub mod recorder;
 pub mod resident;
+pub mod room;
 pub mod scalars;
 pub mod slices;
 pub mod tiles;
@@ -46,7 +48,7 @@ use tch::TchError;
 /// What can go wrong while painting.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error("out of memory: {0}; try a smaller --size, or a preset with fewer layers")]
+    #[error("out of memory: {0}; `impasto fit` tells which sizes fit")]
     OutOfMemory(String),
     #[error("libtorch reported: {0}")]
     Torch(String),
@@ -91,9 +93,12 @@ impl From<TchError> for EngineError {
     }
 }
 
-impl From<kernels::ShapeError> for EngineError {
-    fn from(error: kernels::ShapeError) -> Self {
-        Self::Torch(error.to_string())
+impl From<kernels::KernelError> for EngineError {
+    fn from(error: kernels::KernelError) -> Self {
+        match error {
+            kernels::KernelError::Shape(error) => Self::Torch(error.to_string()),
+            kernels::KernelError::NoMemory { .. } => Self::OutOfMemory(error.to_string()),
+        }
     }
 }
 

@@ -178,6 +178,14 @@ impl Vgg {
     }
 }
 
+/// The layers that are computed to reach `deepest`, from the picture inwards.
+pub fn layers_to(network: Network, deepest: Option<Layer>) -> Vec<Layer> {
+    let layers = network.layers();
+    layers
+        .take_while(|layer| deepest.is_some_and(|deepest| *layer <= deepest))
+        .collect()
+}
+
 /// Whether a pooling stands before this layer.
 fn opens_block(layer: Layer) -> bool {
     layer.block() > 1 && layer.index() == 1

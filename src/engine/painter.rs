@@ -1,22 +1,24 @@
 //! The loop: one iteration at a time, without threads, clocks or channels.
 
+mod fitting;
+mod start;
+
 use std::mem;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
 use super::descent::{self, Descent, Images, Outcome, Place, Scene, Told};
 use super::loss::Targets;
 use super::network::Vgg;
-use super::pixels::{picture_of, rescaled, tensor_of};
+use super::pixels::{picture_of, tensor_of};
 use super::precision::{self, Precision};
 use super::preview::PreviewCopy;
+use super::room::Room;
 use super::weights::Provenance;
 use super::{EngineError, Result, device, memory};
-use crate::job::{Job, Size, fitted};
-use crate::picture::Picture;
-use crate::preset::{Layer, Preset, Start, Term};
+use crate::job::{Job, Size};
+use crate::picture::{Picture, fit_long_side};
+use crate::preset::{Layer, Preset, Term};
 use crate::protocol::{Memory, Step};
 
 /// After so many evaluations that were not finite a run ends.
@@ -74,6 +76,10 @@ impl Painter {
             .run(|| network_for(&job.preset, device, precision))?;
         let sizes = job.sizes();
         let descent = descent::build(&job.preset.optimizer, place);
+        let shortage = Room::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
+        if let Some(shortage) = shortage {
+            return Err(EngineError::OutOfMemory(shortage));
+        }
         Ok(Self {
             tile: job.compute.tile,
             job,
@@ -168,9 +174,9 @@ impl Painter {
         }
     }
 
-    /// Prepares the scale that is due: brings the image to its size and
-    /// computes its targets. Does nothing when none is due. `tell` hears what
-    /// begins.
+    /// Prepares the scale that is due: finds a way to paint it in the memory
+    /// there is, brings the image to its size and computes its targets. Does
+    /// nothing when none is due. `tell` hears what begins.
     ///
     /// # Errors
     /// When memory runs out. The picture of the scale before stays available.
@@ -184,17 +190,27 @@ impl Painter {
         };
         self.settle()?;
         self.descent.forget_scene();
+        self.arrange(size);
+        // Until it is there, the picture of the scale before stays.
+        while let Err(error) = self.enter(scale, tell) {
+            self.make_do(error, scale)?;
+        }
+        self.scale = Some(scale);
+        self.in_scale = 0;
+        Ok(())
+    }
+
+    /// Computes the targets of a scale and brings the image to its size.
+    fn enter(&mut self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let size = self.sizes[scale];
         // The old targets go first: both sets may not fit together.
         self.targets = Targets::default();
         self.targets = self.targets_at(scale, tell)?;
         let image = match self.shown() {
-            Some(before) => rescaled(before, size.width, size.height)?,
+            Some(before) => self.carried(before, size)?,
             None => self.first_image(size)?,
         };
-        self.descent.begin(&image, None)?;
-        self.scale = Some(scale);
-        self.in_scale = 0;
-        Ok(())
+        self.descent.begin(&image, None)
     }
 
     /// One iteration: evaluates the image and moves it, or submits that to a
@@ -214,17 +230,21 @@ impl Painter {
         if self.scale_due().is_some() {
             self.begin_scale_here(&mut |_| {})?;
         }
-        if self.scale.is_some() {
+        if let Some(scale) = self.scale {
             let scene = Scene {
                 vgg: &self.vgg,
                 preset: &self.job.preset,
                 targets: &self.targets,
                 tile: self.tile,
             };
-            let told = self.descent.step(&scene, self.iteration + 1)?;
-            self.iteration += 1;
-            self.in_scale += 1;
-            self.hear(told);
+            match self.descent.step(&scene, self.iteration + 1) {
+                Ok(told) => {
+                    self.iteration += 1;
+                    self.in_scale += 1;
+                    self.hear(told);
+                }
+                Err(error) => self.go_on_smaller(error, scale)?,
+            }
         }
         Ok(mem::take(&mut self.progress))
     }
@@ -388,7 +408,8 @@ impl Painter {
         let size = self.sizes[scale];
         let content = self.job.content.picture.resized(size.width, size.height);
         let style = &self.job.style.picture;
-        let (width, height) = fitted(style, self.job.preset.schedule[scale]);
+        let long_side = size.width.max(size.height);
+        let (width, height) = fit_long_side(style.width(), style.height(), long_side);
         let style = style.resized(width, height);
         let content = tensor_of(&content, self.device)?;
         let style = tensor_of(&style, self.device)?;
@@ -401,26 +422,6 @@ impl Painter {
             tell,
         )
     }
-
-    /// The image to begin with, at the first scale's size.
-    fn first_image(&self, size: Size) -> Result<Tensor> {
-        let picture = match (&self.job.preset.start, &self.job.start) {
-            (Start::Noise, _) => noise(size, self.job.preset.seed),
-            (Start::Style, _) => {
-                return covering(&self.job.style.picture, size, self.device);
-            }
-            (Start::File(_), Some(start)) => {
-                return covering(&start.picture, size, self.device);
-            }
-            (Start::Content | Start::File(_), _) => {
-                Some(self.job.content.picture.resized(size.width, size.height))
-            }
-        };
-        match picture {
-            Some(picture) => tensor_of(&picture, self.device),
-            None => Err(EngineError::Torch("a scale without pixels".to_owned())),
-        }
-    }
 }
 
 /// The network as deep as the preset needs it.
@@ -432,34 +433,4 @@ pub(super) fn network_for(preset: &Preset, device: Device, precision: Precision)
         device,
         precision,
     )
-}
-
-/// White noise about a middle grey, the same for the same seed on every
-/// machine. Faint, because the network is nearly blind to the finest grain:
-/// strong noise would still be there when the picture is done.
-fn noise(size: Size, seed: u64) -> Option<Picture> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let count = 3 * size.width as usize * size.height as usize;
-    let pixels = (0..count)
-        .map(|_| 0.4 + 0.2 * random.r#gen::<f32>())
-        .collect();
-    Picture::new(size.width, size.height, pixels)
-}
-
-/// The picture scaled until it covers `size`, its middle cut out.
-fn covering(picture: &Picture, size: Size, device: Device) -> Result<Tensor> {
-    let scale = f64::max(
-        f64::from(size.width) / f64::from(picture.width()),
-        f64::from(size.height) / f64::from(picture.height()),
-    );
-    let side = |side: u32, least: u32| ((f64::from(side) * scale).round() as u32).max(least);
-    let (width, height) = (
-        side(picture.width(), size.width),
-        side(picture.height(), size.height),
-    );
-    let tensor = tensor_of(&picture.resized(width, height), device)?;
-    let middle = |whole: u32, part: u32| i64::from((whole - part) / 2);
-    let tensor = tensor.f_narrow(2, middle(height, size.height), i64::from(size.height))?;
-    let tensor = tensor.f_narrow(3, middle(width, size.width), i64::from(size.width))?;
-    Ok(tensor.f_contiguous()?)
 }

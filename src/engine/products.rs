@@ -45,9 +45,9 @@ pub fn add_product(sum: Option<Tensor>, features: &Tensor, matrix: &Tensor) -> R
         }),
         Some(mut sum) => {
             match floats_mut(&mut sum, ROWS) {
-                Some(out) => {
-                    kernels::add_product(instructions, rows, count, channels, values, out)?
-                }
+                Some(out) => kernels::guard(|| {
+                    kernels::add_product(instructions, rows, count, channels, values, out)
+                })?,
                 None => drop(sum.f_addmm_(features, matrix)?),
             }
             Ok(sum)

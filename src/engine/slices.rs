@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::Result;
+use super::{Result, kernels};
 
 /// The values of a float32 tensor on the CPU, in the order that they lie in
 /// memory; none for other tensors and where there are gaps between values.
@@ -37,11 +37,11 @@ pub fn floats_mut<'a>(tensor: &'a mut Tensor, order: &[usize]) -> Option<&'a mut
 /// When the memory is not there, or `fill` fails.
 pub fn filled(
     shape: &[i64],
-    fill: impl FnOnce(&mut [f32]) -> std::result::Result<(), super::kernels::ShapeError>,
+    fill: impl FnOnce(&mut [f32]) -> kernels::Result<()>,
 ) -> Result<Tensor> {
     let mut tensor = Tensor::f_empty(shape, (Kind::Float, Device::Cpu))?;
     let order: Vec<usize> = (0..shape.len()).collect();
-    fill(floats_mut(&mut tensor, &order).unwrap_or_default())?;
+    kernels::guard(|| fill(floats_mut(&mut tensor, &order).unwrap_or_default()))?;
     Ok(tensor)
 }
 

@@ -106,6 +106,10 @@ impl Descent for Hosted {
         }
     }
 
+    fn limit_history(&mut self, history: usize) {
+        self.optimizer.limit_history(history);
+    }
+
     fn restart(&mut self) -> Result<()> {
         self.optimizer.restart();
         // It was best by another measure: the next evaluation replaces it,

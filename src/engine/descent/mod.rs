@@ -110,6 +110,9 @@ pub trait Descent: Send {
     /// called after [`Descent::drain`].
     fn forget_scene(&mut self);
 
+    /// Remembers no more than so many steps from here on, if it remembers any.
+    fn limit_history(&mut self, _history: usize) {}
+
     /// Goes on with the images as they are, which are measured otherwise from
     /// now on. To be called after [`Descent::drain`].
     ///

@@ -65,7 +65,32 @@ impl fmt::Display for ShapeError {
 
 impl std::error::Error for ShapeError {}
 
-type Result<T> = std::result::Result<T, ShapeError>;
+/// Why a kernel did not do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KernelError {
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    #[error("{bytes} bytes to work in could not be had")]
+    NoMemory { bytes: usize },
+}
+
+/// Does `work`, which calls kernels, and catches their want of memory: it comes
+/// up in the middle of their loops, on any thread, and unwinds from there.
+///
+/// # Errors
+/// As `work`, and when there is no memory.
+pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, KernelError> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(result) => Ok(result?),
+        Err(payload) => match payload.downcast_ref::<scratch::NoMemory>() {
+            Some(scratch::NoMemory { bytes }) => Err(KernelError::NoMemory { bytes: *bytes }),
+            None => std::panic::resume_unwind(payload),
+        },
+    }
+}
+
+/// The result of a kernel.
+pub type Result<T> = std::result::Result<T, ShapeError>;
 
 /// Fails unless `found` is what is `expected`.
 fn check(what: &'static str, expected: usize, found: usize) -> Result<()> {

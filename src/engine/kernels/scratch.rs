@@ -8,6 +8,12 @@ use std::ops::Range;
 
 use super::lanes::LANES;
 
+/// So many bytes could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory {
+    pub bytes: usize,
+}
+
 /// Floats that start on a cache line, zero at first.
 #[derive(Default)]
 pub struct Aligned {
@@ -23,9 +29,15 @@ impl fmt::Debug for Aligned {
 }
 
 impl Aligned {
-    /// A large one costs nothing until it is written to.
+    /// Unwinds with [`NoMemory`] where there is no room: see [`super::guard`].
     pub fn new(len: usize) -> Self {
-        let values = vec![0.0; len + LANES];
+        let mut values = Vec::new();
+        if values.try_reserve_exact(len + LANES).is_err() {
+            let bytes = len * size_of::<f32>();
+            // Without the panic hook: this is no mistake of the program's.
+            std::panic::resume_unwind(Box::new(NoMemory { bytes }));
+        }
+        values.resize(len + LANES, 0.0);
         let start = values.as_ptr().align_offset(LANES * size_of::<f32>());
         // `align_offset` may say that it does not know.
         let start = start.min(LANES);

@@ -3,6 +3,9 @@
 use super::convolution::Epilogue;
 use super::filters::Filters;
 use super::lanes::Instructions;
+use super::scratch::with_scratch;
+use super::threads::parallel;
+use super::{KernelError, Result, guard};
 
 /// Numbers in −1..1 that look random and are always the same.
 pub fn noise(len: usize, seed: u64) -> Vec<f32> {
@@ -228,4 +231,20 @@ fn wrong_lengths_are_errors() {
     assert!(run((2, 3), None, Epilogue::Plain).is_err());
     assert!(run((2, 2), Some(&[0.0; 5]), Epilogue::Plain).is_err());
     assert!(run((2, 2), None, Epilogue::Bias(&[0.0; 5])).is_err());
+}
+
+#[test]
+fn want_of_memory_is_an_error_on_any_thread() {
+    let error = guard(|| {
+        parallel(8, |part| {
+            if part == 5 {
+                with_scratch(usize::MAX / 64, |_| ());
+            }
+        });
+        Ok(())
+    });
+    assert!(matches!(error, Err(KernelError::NoMemory { .. })));
+    // Other panics go through.
+    let panic = std::panic::catch_unwind(|| guard(|| -> Result<()> { panic!("a mistake") }));
+    assert!(panic.is_err());
 }

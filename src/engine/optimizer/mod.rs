@@ -7,6 +7,7 @@
 
 mod adam;
 mod lbfgs;
+mod waves;
 
 pub use adam::Adam;
 pub use lbfgs::Lbfgs;
@@ -30,6 +31,9 @@ pub trait Optimizer: Send {
     /// scale, resampled, measured worse than starting anew: see
     /// ARCHITECTURE.md.)
     fn restart(&mut self);
+
+    /// Remembers no more than so many steps from here on.
+    fn limit_history(&mut self, _history: usize) {}
 
     /// Forgets what it learnt and takes smaller steps, after a step that led
     /// nowhere good.

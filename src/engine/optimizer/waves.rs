@@ -1,0 +1,106 @@
+//! What is known of a picture's Hessian before any step: long waves curve the
+//! loss less than short ones.
+
+use tch::{Kind, Tensor};
+
+use crate::engine::Result;
+
+/// Waves are weighed by their length to this power. Of 0 (none), 0.5 and 0.75
+/// this brought the lowest totals; see ARCHITECTURE.md.
+const POWER: f64 = 0.5;
+/// Height and width.
+const SIDES: [i64; 2] = [-2, -1];
+
+/// Weights of a picture's waves, for one size of picture.
+#[derive(Debug)]
+pub struct Waves {
+    height: i64,
+    width: i64,
+    /// `[H, W / 2 + 1]`: a weight for each wave of a real picture's Fourier
+    /// transform. Their mean is one.
+    weights: Tensor,
+}
+
+impl Waves {
+    /// The weights for pictures of the size of `like`, `[1, 3, H, W]`, on its
+    /// device.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn of(like: &Tensor) -> Result<Self> {
+        let (_, _, height, width) = like.size4()?;
+        let options = (Kind::Float, like.device());
+        let down = Tensor::f_fft_fftfreq(height, 1.0, options)?.f_view([-1, 1])?;
+        let across = Tensor::f_fft_rfftfreq(width, 1.0, options)?.f_view([1, -1])?;
+        // In waves a pixel. The mean colour has none: it counts as the longest
+        // wave that there is.
+        let longest = 1.0 / height.max(width) as f64;
+        let frequency = down.f_hypot(&across)?.f_clamp_min(longest)?;
+        let weights = frequency.f_pow_tensor_scalar(-POWER)?;
+        let mean = weights.f_mean(Kind::Float)?;
+        Ok(Self {
+            height,
+            width,
+            weights: weights.f_div(&mean)?,
+        })
+    }
+
+    /// Whether they are for pictures of the size of this one.
+    pub fn fit(&self, picture: &Tensor) -> bool {
+        matches!(picture.size()[..], [_, _, height, width]
+            if (height, width) == (self.height, self.width))
+    }
+
+    /// The picture with its waves weighed: a symmetric, positive definite
+    /// operator.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn weigh(&self, picture: &Tensor) -> Result<Tensor> {
+        let mut waves = picture.f_fft_rfft2(None::<&[i64]>, SIDES, "backward")?;
+        let waves = waves.f_mul_(&self.weights)?;
+        let size = [self.height, self.width];
+        Ok(waves.f_fft_irfft2(&size[..], SIDES, "backward")?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::kind::FLOAT_CPU;
+
+    fn dot(a: &Tensor, b: &Tensor) -> f64 {
+        (a * b).sum(Kind::Double).double_value(&[])
+    }
+
+    #[test]
+    fn weighing_is_symmetric_and_positive() {
+        for (height, width) in [(8, 8), (7, 13), (1, 5), (6, 1)] {
+            let (a, b) = (
+                Tensor::randn([1, 3, height, width], FLOAT_CPU),
+                Tensor::randn([1, 3, height, width], FLOAT_CPU),
+            );
+            let waves = Waves::of(&a).unwrap();
+            assert!(waves.fit(&b));
+            let (one, other) = (
+                dot(&waves.weigh(&a).unwrap(), &b),
+                dot(&a, &waves.weigh(&b).unwrap()),
+            );
+            assert!((one - other).abs() < 1e-3 * dot(&a, &a));
+            assert!(dot(&waves.weigh(&a).unwrap(), &a) > 0.0);
+        }
+    }
+
+    #[test]
+    fn long_waves_weigh_more() {
+        let line = |wave: f64| {
+            let x = Tensor::arange(64, FLOAT_CPU) * (wave * std::f64::consts::TAU / 64.0);
+            x.cos().view([1, 1, 1, 64]).expand([1, 3, 64, 64], false)
+        };
+        let waves = Waves::of(&line(1.0)).unwrap();
+        let weight = |wave| {
+            dot(&waves.weigh(&line(wave)).unwrap(), &line(wave)) / dot(&line(wave), &line(wave))
+        };
+        assert!((weight(2.0) / weight(8.0) - 2.0).abs() < 1e-3);
+    }
+}
