@@ -386,3 +386,89 @@ fn networks_that_are_not_there_are_told_with_how_to_get_them() {
         &["cannot be a network's name"],
     );
 }
+
+#[test]
+fn bench_tells_what_an_iteration_takes_and_fit_what_it_will() {
+    let folder = folder();
+    let arguments = [
+        "bench",
+        "--sizes",
+        "96,128",
+        "--iterations",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+    ];
+    let output = impasto(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let timings: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let timings = timings.as_array().expect("an array");
+    assert_eq!(timings.len(), 2);
+    for (timing, size) in timings.iter().zip([96, 128]) {
+        assert_eq!(timing["size"], size);
+        assert_eq!(timing["device"], "cpu");
+        assert!(timing["precision"].is_string());
+        for number in [
+            "seconds_per_iteration",
+            "flops_per_second",
+            "startup_seconds",
+            "targets_seconds",
+            "preview_seconds",
+        ] {
+            assert!(
+                timing[number].as_f64().is_some_and(|it| it > 0.0),
+                "{number}"
+            );
+        }
+    }
+
+    let arguments = [
+        "fit",
+        CONTENT,
+        "--sizes",
+        "128,4096",
+        "--memory",
+        "12",
+        "--device",
+        "cpu",
+        "--json",
+        "--precision",
+        "float32",
+    ];
+    let output = impasto(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answer: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    assert_eq!(answer["free_bytes"], 12_000_000_000_u64);
+    let [small, large] = &answer["sizes"].as_array().expect("sizes")[..] else {
+        panic!("two sizes, in {answer}");
+    };
+    assert!(small["fits"] == true && small["tile"].is_null());
+    assert!(large["tile"].is_number(), "{large}");
+    // What was computed beforehand is about what was used.
+    let (computed, used) = (
+        small["bytes"].as_f64(),
+        timings[1]["peak_memory_bytes"].as_f64(),
+    );
+    if let (Some(computed), Some(used)) = (computed, used) {
+        assert!(
+            (0.5..2.0).contains(&(computed / used)),
+            "{computed} and {used}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_fit_is_refused_before_it_begins() {
+    let folder = folder();
+    assert_refused(
+        folder.path(),
+        &["fit", "--memory", "nothing"],
+        &["a number of gigabytes"],
+    );
+    assert_refused(
+        folder.path(),
+        &["run", CONTENT, STYLE, "--precision", "float64"],
+        &["auto, float32, tf32, bfloat16"],
+    );
+}

@@ -72,6 +72,10 @@ impl From<TchError> for EngineError {
         // libtorch appends a C++ stack trace; its first line says what happened.
         let first = text
             .trim_start_matches("Internal torch error: ")
+            // What comes before names a line of libtorch's source.
+            .rsplit("DefaultCPUAllocator: ")
+            .next()
+            .unwrap_or("")
             .lines()
             .next()
             .unwrap_or("");

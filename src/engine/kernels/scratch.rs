@@ -1,6 +1,7 @@
 //! Memory that kernels work in: aligned, reused, and shared between threads
 //! that write to different places.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,13 +32,11 @@ impl fmt::Debug for Aligned {
 impl Aligned {
     /// Unwinds with [`NoMemory`] where there is no room: see [`super::guard`].
     pub fn new(len: usize) -> Self {
-        let mut values = Vec::new();
-        if values.try_reserve_exact(len + LANES).is_err() {
+        let values = zeros(len + LANES).unwrap_or_else(|| {
             let bytes = len * size_of::<f32>();
             // Without the panic hook: this is no mistake of the program's.
             std::panic::resume_unwind(Box::new(NoMemory { bytes }));
-        }
-        values.resize(len + LANES, 0.0);
+        });
         let start = values.as_ptr().align_offset(LANES * size_of::<f32>());
         // `align_offset` may say that it does not know.
         let start = start.min(LANES);
@@ -51,6 +50,21 @@ impl Aligned {
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
         &mut self.values[self.start..self.start + self.len]
     }
+}
+
+/// So many zeros; none where there is no memory for them. (A `Vec` cannot be
+/// asked for zeros without aborting, nor filled with them as cheaply as the
+/// system hands them out.)
+fn zeros(len: usize) -> Option<Vec<f32>> {
+    let layout = Layout::array::<f32>(len).ok().filter(|it| it.size() > 0)?;
+    // SAFETY: the layout is not empty.
+    let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: `len` floats by the global allocator, with the layout that a
+    // `Vec` of that capacity has, and zero bytes are the float zero.
+    Some(unsafe { Vec::from_raw_parts(start, len, len) })
 }
 
 /// Lends `work` some of this thread's scratch memory, `len` floats with anything

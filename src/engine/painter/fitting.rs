@@ -86,3 +86,99 @@ impl Painter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::job::{Compute, DeviceChoice, Job};
+    use crate::picture::{Picture, Source};
+    use crate::preset::{Preset, Scale};
+
+    const SIZE: u32 = 200;
+
+    fn painter(shortage: Shortage) -> Painter {
+        let bytes: Vec<u8> = (0..3 * SIZE * SIZE)
+            .map(|index| (index % 251) as u8)
+            .collect();
+        let source = Source {
+            picture: Picture::from_rgb8(SIZE, SIZE, &bytes).unwrap(),
+            path: PathBuf::from("made-up.png"),
+            sha256: String::new(),
+        };
+        let scale = |size| Scale {
+            size,
+            iterations: 3,
+        };
+        let job = Job {
+            preset: Preset {
+                schedule: vec![scale(SIZE), scale(SIZE)],
+                ..Preset::default().set("content.layers=[relu2_1]").unwrap()
+            }
+            .set("style.layers=[relu1_1, relu2_1]")
+            .unwrap(),
+            content: source.clone(),
+            style: source,
+            start: None,
+            compute: Compute {
+                device: DeviceChoice::Cpu,
+                shortage,
+                ..Compute::default()
+            },
+            output: PathBuf::new(),
+        };
+        let mut painter = Painter::new(job, &mut |_| {}).unwrap();
+        painter.step().unwrap();
+        painter
+    }
+
+    fn run_out(painter: &mut Painter) -> Result<String> {
+        let error = EngineError::OutOfMemory("as a test".to_owned());
+        painter.go_on_smaller(error, 0)?;
+        Ok(painter.progress.notices.join("; "))
+    }
+
+    /// Paints on to the end, and gives the size of the picture.
+    fn finish(painter: &mut Painter) -> (u32, u32) {
+        while !painter.is_finished() {
+            for step in painter.step().unwrap().steps {
+                assert!(step.total.is_finite());
+            }
+        }
+        assert_eq!(painter.iteration(), 6);
+        painter.picture().unwrap().unwrap().size()
+    }
+
+    #[test]
+    fn tiles_become_smaller_and_the_picture_stays_whole() {
+        let mut painter = painter(Shortage::Tile);
+        let notice = run_out(&mut painter).unwrap();
+        assert!(notice.contains("in tiles of 128 pixels"), "{notice}");
+        assert_eq!(painter.tile(), Some(128));
+        assert_eq!(finish(&mut painter), (SIZE, SIZE));
+    }
+
+    #[test]
+    fn the_picture_shrinks_only_where_that_is_wished_for() {
+        let mut stubborn = painter(Shortage::Tile);
+        run_out(&mut stubborn).unwrap();
+        let error = run_out(&mut stubborn).unwrap_err().to_string();
+        assert!(error.contains("as a test"), "{error}");
+        // Nothing is lost.
+        assert_eq!(stubborn.picture().unwrap().unwrap().size(), (SIZE, SIZE));
+
+        let mut yielding = painter(Shortage::Shrink);
+        run_out(&mut yielding).unwrap();
+        let notice = run_out(&mut yielding).unwrap();
+        assert!(notice.contains("at 141×141 pixels"), "{notice}");
+        assert_eq!(finish(&mut yielding), (141, 141));
+    }
+
+    #[test]
+    fn a_run_that_is_to_stop_stops() {
+        let mut painter = painter(Shortage::Stop);
+        assert!(run_out(&mut painter).is_err());
+        assert!(painter.picture().unwrap().is_some());
+    }
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Which schedule and optimizer reaches a low total loss soonest.
+
+Every way paints the same pairs with the losses of the preset neural-style, the last
+scale being of one size for all, and `impasto measure` measures the finished pictures in
+float32. What comes out is a table: time and total of each way over those of the plain
+one, which has the schedule of the program neural-style: one scale, from noise, L-BFGS,
+500 iterations.
+
+    scripts/compare_schedules.py                          # all ways, five bundled pairs
+    scripts/compare_schedules.py --only "four scales"     # the plain way and this one
+    scripts/compare_schedules.py --results FILE           # go on where FILE ends
+
+Needs Python's standard library alone. Let nothing else run meanwhile: it takes hours on a
+few processor cores.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PAIRS = ["china:night", "chelsea:mosaic", "coffee:wave", "chelsea:hatching", "china:meadow"]
+
+LBFGS = "kind: lbfgs"
+PLAIN = "plain"
+
+
+def adam(rate):
+    return f"kind: adam, rate: {rate}"
+
+
+# A way: what it starts from, its optimizer, and its scales, each a share of the last
+# one's size and a number of iterations.
+WAYS = {
+    PLAIN: ("noise", LBFGS, [(1, 500)]),
+    "from the content": ("content", LBFGS, [(1, 500)]),
+    "four scales": ("content", LBFGS, [(1 / 4, 80), (1 / 2, 80), (0.707, 50), (1, 75)]),
+    "four scales, longer": ("content", LBFGS, [(1 / 4, 80), (1 / 2, 80), (0.707, 60), (1, 140)]),
+    "three scales": ("content", LBFGS, [(1 / 4, 80), (1 / 2, 100), (1, 95)]),
+    "three scales, from noise": ("noise", LBFGS, [(1 / 4, 80), (1 / 2, 100), (1, 95)]),
+    "three scales, Adam 0.02": ("content", adam(0.02), [(1 / 4, 80), (1 / 2, 100), (1, 95)]),
+    "three scales, Adam 0.05": ("content", adam(0.05), [(1 / 4, 80), (1 / 2, 100), (1, 95)]),
+}
+
+
+def picture(name):
+    """A bundled picture by its name, or any file."""
+    bundled = ROOT / "assets" / f"{name}.jpg"
+    return bundled if bundled.exists() else Path(name)
+
+
+def paint(impasto, pair, way, size, device, folder):
+    """Paints one pair one way. Returns what it took and what came of it."""
+    start, optimizer, scales = WAYS[way]
+    schedule = ", ".join(f"{{size: {round(size * share)}, iterations: {count}}}" for share, count in scales)
+    content, style = (picture(name) for name in pair.split(":"))
+    output = folder / "painted.png"
+    settings = [f"start={start}", f"optimizer={{{optimizer}}}", f"schedule=[{schedule}]"]
+    command = [impasto, "run", content, style, "--preset", "neural-style", "--device", device, "-o", output]
+    command += [word for setting in settings for word in ("--set", setting)] + ["--headless", "--events", "-"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if run.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nfailed: {run.stderr}")
+    events = [json.loads(line) for line in run.stdout.splitlines()]
+    finished = next(event for event in events if event["event"] == "finished")
+    command = [impasto, "measure", output, content, style, "--preset", "neural-style", "--device", device, "--json"]
+    losses = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return {
+        "pair": pair,
+        "way": way,
+        "size": size,
+        "seconds": finished["elapsed"],
+        "iterations": finished["iterations"],
+        "total": losses["total"],
+    }
+
+
+def mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def table(results, pairs, ways):
+    """Time and total over the plain way's: a mean, and the totals pair by pair."""
+    found = {(result["way"], result["pair"]): result for result in results}
+    print(f"\n| way | scales | time | total | {' | '.join(pair.replace(':', ', ') for pair in pairs)} |")
+    print(f"| --- | --- | --- | --- |{' --- |' * len(pairs)}")
+    for way in ways:
+        if not all((way, pair) in found and (PLAIN, pair) in found for pair in pairs):
+            continue
+        time, total = (
+            [found[way, pair][what] / found[PLAIN, pair][what] for pair in pairs] for what in ("seconds", "total")
+        )
+        scales = ", ".join(f"{share:.3g}×{count}" for share, count in WAYS[way][2])
+        totals = " | ".join(f"{value:.3f}" for value in total)
+        print(f"| {way} | {scales} | {mean(time):.3f} | {mean(total):.3f} | {totals} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--impasto", default=ROOT / "target/release/impasto", help="the program")
+    parser.add_argument("--size", type=int, default=512, help="long side of the last scale")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--pairs", nargs="+", default=PAIRS, metavar="CONTENT:STYLE", help="bundled names or files")
+    parser.add_argument("--only", nargs="+", metavar="WAY", help="the plain way and these alone")
+    parser.add_argument("--results", type=Path, help="keep results here, one JSON object a line, and go on from it")
+    arguments = parser.parse_args()
+
+    ways = [way for way in WAYS if way == PLAIN or way in (arguments.only or WAYS)]
+    results = []
+    if arguments.results and arguments.results.exists():
+        lines = arguments.results.read_text().splitlines()
+        results = [result for result in map(json.loads, lines) if result["size"] == arguments.size]
+    done = {(result["way"], result["pair"]) for result in results}
+    with tempfile.TemporaryDirectory() as folder:
+        for pair in arguments.pairs:
+            for way in ways:
+                if (way, pair) in done:
+                    continue
+                result = paint(arguments.impasto, pair, way, arguments.size, arguments.device, Path(folder))
+                print(f"{pair}, {way}: {result['seconds']:.1f} s, total {result['total']:.6g}", flush=True)
+                results.append(result)
+                if arguments.results:
+                    with arguments.results.open("a") as out:
+                        out.write(json.dumps(result) + "\n")
+    table(results, arguments.pairs, ways)
+
+
+if __name__ == "__main__":
+    main()
