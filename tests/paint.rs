@@ -409,3 +409,37 @@ fn without_an_output_the_name_is_made_from_the_pictures() {
         assert!(folder.path().join(name).exists(), "{name}");
     }
 }
+
+/// The total of the finished picture, measured in float32.
+fn measured(folder: &Path, precision: &str) -> f64 {
+    let output = format!("{precision}.png");
+    let painting = [&DESCENT[..], &["--precision", precision, "-o", &output]];
+    succeed(&mut run(folder, &painting));
+    let arguments = [
+        "measure", &output, CONTENT, STYLE, "--device", "cpu", "--json",
+    ];
+    let mut measure = Command::new(env!("CARGO_BIN_EXE_impasto"));
+    let losses = succeed(
+        measure
+            .args(arguments)
+            .args(&DESCENT[..4])
+            .current_dir(folder)
+            .env("XDG_CONFIG_HOME", folder.join("config")),
+    );
+    losses[0]["total"].as_f64().expect("a total")
+}
+
+#[test]
+fn bfloat16_ends_where_float32_ends() {
+    if !impasto::engine::precision::cpu_has_bfloat16() {
+        eprintln!("skipped: this CPU has no instructions for bfloat16");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let exact = measured(folder.path(), "float32");
+    let rounded = measured(folder.path(), "bfloat16");
+    // After so few iterations the two are still on their ways down, which
+    // part: one percent at the end of a run, more here.
+    let off = (rounded - exact).abs() / exact;
+    assert!(off < 0.05, "{rounded} in bfloat16, {exact} in float32");
+}
