@@ -185,7 +185,7 @@ impl Libtorch {
         let input = match &self.mean {
             Some(mean) => {
                 let bgr = input.f_flip([1])?.f_mul_scalar(255.0)?.f_sub(mean)?;
-                network_input = channels_last(&bgr.f_to_kind(self.weight.kind())?)?;
+                network_input = channels_last(&bgr.f_to_kind(self.weight.f_kind()?)?)?;
                 &network_input
             }
             None => input,

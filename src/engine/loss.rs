@@ -106,7 +106,7 @@ impl Targets {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let shape = [1, whole.height, whole.width, channels];
-                let empty = Tensor::f_zeros(shape, (map.kind(), map.device()))?;
+                let empty = Tensor::f_zeros(shape, (map.f_kind()?, map.device()))?;
                 entry.insert(empty.f_permute([0, 3, 1, 2])?)
             }
         };

@@ -31,7 +31,7 @@ pub fn products(features: &Tensor) -> Result<Tensor> {
 pub fn add_product(sum: Option<Tensor>, features: &Tensor, matrix: &Tensor) -> Result<Tensor> {
     let own = Own::of(features).zip(floats(matrix, ROWS));
     let Some((own, values)) = own else {
-        let matrix = matrix.f_to_kind(features.kind())?;
+        let matrix = matrix.f_to_kind(features.f_kind()?)?;
         return Ok(match sum {
             Some(mut sum) => sum.f_addmm_(features, &matrix)?,
             None => features.f_mm(&matrix)?,

@@ -265,7 +265,7 @@ fn free_pixels(point: &Point) -> Result<Tensor> {
     Ok(low
         .f_logical_or(&high)?
         .f_logical_not()?
-        .f_to_kind(point.image.kind())?)
+        .f_to_kind(point.image.f_kind()?)?)
 }
 
 /// The picture with its waves weighed; `waves` are made for its size.
