@@ -20,12 +20,25 @@ struct Mark {
     pixels: f64,
     iteration: u32,
 }
+
 impl Pace {
     const WINDOW: f64 = 5.0;
 
-    /// Takes note of a step.
+    /// Takes note of a step. Steps between it and the one before may be missing:
+    /// a reader that is behind, or came late, is not told all of them.
     pub fn note(&mut self, step: &Step) {
-        self.pixels += area(step.width, step.height);
+        let iterations = match self.recent.back() {
+            Some(last) if step.iteration > last.iteration && step.elapsed >= last.elapsed => {
+                step.iteration - last.iteration
+            }
+            Some(_) => {
+                // It goes on from an earlier point.
+                *self = Self::default();
+                1
+            }
+            None => 1,
+        };
+        self.pixels += area(step.width, step.height) * f64::from(iterations);
         self.recent.push_back(Mark {
             elapsed: step.elapsed,
             pixels: self.pixels,
@@ -136,5 +149,26 @@ mod tests {
         }
         assert!((pace.iterations_per_second().unwrap() - 10.0).abs() < 0.5);
         assert!((pace.pixels_per_second().unwrap() - 1000.0).abs() < 50.0);
+    }
+
+    #[test]
+    fn steps_that_were_not_told_count_all_the_same() {
+        let mut pace = Pace::default();
+        for iteration in (1..=1001).step_by(100) {
+            pace.note(&step(iteration, f64::from(iteration) / 50.0));
+        }
+        assert!((pace.iterations_per_second().unwrap() - 50.0).abs() < 1e-9);
+        assert!((pace.pixels_per_second().unwrap() - 5000.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_from_an_earlier_point_has_a_pace_again() {
+        let mut pace = Pace::default();
+        pace.note(&step(500, 100.0));
+        pace.note(&step(501, 100.2));
+        pace.note(&step(401, 101.0));
+        assert_eq!(pace.iterations_per_second(), None);
+        pace.note(&step(402, 101.5));
+        assert_eq!(pace.iterations_per_second(), Some(2.0));
     }
 }
