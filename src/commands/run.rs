@@ -50,7 +50,7 @@ pub fn paint(plan: Plan, screen: &ScreenArgs, events: Option<&Path>) -> Outcome 
         let job = plan.load(&mut |_| {})?;
         return headless::paint(job, events);
     }
-    tui::paint(plan, screen.into(), events)
+    tui::paint(plan, screen.into(), events, &mut tui::remote::in_process)
 }
 
 impl From<&ScreenArgs> for tui::Options {
@@ -60,6 +60,7 @@ impl From<&ScreenArgs> for tui::Options {
             palette: args.theme,
             mouse: !args.no_mouse,
             graphics: args.graphics,
+            stop_on_hangup: false,
         }
     }
 }

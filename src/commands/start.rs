@@ -12,5 +12,9 @@ pub fn start(args: &StartArgs) -> Outcome {
         let help = Cli::command().render_help();
         return Err(Failure::Usage(format!("there is nothing to do\n\n{help}")));
     }
-    tui::choose((&args.compute).into(), (&args.screen).into())
+    tui::choose(
+        (&args.compute).into(),
+        (&args.screen).into(),
+        &mut tui::remote::in_process,
+    )
 }

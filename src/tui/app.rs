@@ -73,6 +73,21 @@ pub struct App {
     pub leaving: bool,
     /// Whether it was Ctrl-C that asked to leave.
     pub interrupted: bool,
+    /// The process that paints, if it is another than this one.
+    pub remote: Option<Remote>,
+    /// Changes of the preset that were sent and not yet answered.
+    pub unanswered: u32,
+    /// Whether a restart was asked for that has not begun.
+    pub restarting: bool,
+}
+
+/// A run that another process paints, as this terminal stands to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// The run's name.
+    pub name: String,
+    /// Whether this terminal steers the run, or only watches it.
+    pub steers: bool,
 }
 
 /// What the run is doing.
@@ -115,6 +130,8 @@ pub enum Overlay {
         scroll: u16,
     },
     Quit,
+    /// Whether to stop the run, or to leave it to the process that paints it.
+    Leave,
     Presets(Chooser),
     SavePreset {
         name: String,
@@ -225,6 +242,9 @@ impl App {
             log: None,
             leaving: false,
             interrupted: false,
+            remote: None,
+            unanswered: 0,
+            restarting: false,
         }
     }
 
@@ -395,6 +415,27 @@ impl App {
     /// Whether the run is over.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. })
+    }
+
+    /// Whether another terminal steers the run.
+    pub fn is_watching(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| !remote.steers)
+    }
+
+    /// Takes up the preset that the run goes on with at another's word. What
+    /// was to be undone here is no longer what it was.
+    pub fn adopt(&mut self, preset: Preset) {
+        if preset == self.preset {
+            return;
+        }
+        if preset.name != self.preset.name {
+            self.base = preset.clone();
+        }
+        self.preset = preset;
+        self.undo.clear();
+        self.redo.clear();
+        self.muted.clear();
+        self.row = self.row.min(self.rows().len().saturating_sub(1));
     }
 
     /// Tells the user something.

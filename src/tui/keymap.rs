@@ -9,6 +9,9 @@ pub enum Action {
     Help,
     Messages,
     Quit,
+    /// Leave the run to the process that paints it.
+    Detach,
+    Stop,
     Close,
     Accept,
     NextPane,
@@ -68,6 +71,8 @@ pub enum Context {
     Picture,
     /// A list or a question on top of the panes.
     Overlay,
+    /// The question what becomes of a run that paints on without us.
+    Leaving,
     /// The picture in place of the dashboard.
     FullScreen,
     /// The start screen, where other keys are typed text.
@@ -116,7 +121,7 @@ const fn control(context: Context, key: char, action: Action, words: &'static st
 }
 
 use Action as A;
-use Context::{Anywhere, FullScreen, Layers, Losses, Overlay, Picture, Start};
+use Context::{Anywhere, FullScreen, Layers, Leaving, Losses, Overlay, Picture, Start};
 use KeyCode::Char;
 
 /// The table.
@@ -220,12 +225,7 @@ pub const KEYS: &[Binding] = &[
     row(Anywhere, Char('i'), A::Messages, "messages so far", false),
     row(Anywhere, Char('?'), A::Help, "help", true),
     row(Anywhere, Char('q'), A::Quit, "quit", true),
-    control(
-        Anywhere,
-        'c',
-        A::Interrupt,
-        "stop and save; twice leaves at once",
-    ),
+    control(Anywhere, 'c', A::Interrupt, "leave; twice leaves at once"),
     control(Anywhere, 'z', A::Suspend, "suspend"),
     row(Layers, KeyCode::Up, A::Up, "choose a weight", false),
     row(Layers, Char('k'), A::Up, "", false),
@@ -284,6 +284,21 @@ pub const KEYS: &[Binding] = &[
     row(Overlay, KeyCode::Esc, A::Close, "close", true),
     row(Overlay, KeyCode::Up, A::Up, "up", false),
     row(Overlay, KeyCode::Down, A::Down, "down", false),
+    row(
+        Leaving,
+        Char('d'),
+        A::Detach,
+        "leave it painting; impasto attach shows it again",
+        false,
+    ),
+    row(
+        Leaving,
+        Char('s'),
+        A::Stop,
+        "stop and save the picture",
+        false,
+    ),
+    row(Leaving, KeyCode::Esc, A::Close, "go back", true),
     row(FullScreen, Char('v'), A::Close, "back", true),
     row(FullScreen, KeyCode::Esc, A::Close, "", false),
     row(FullScreen, Char('q'), A::Close, "", false),
@@ -346,7 +361,7 @@ pub fn action(context: Context, event: KeyEvent) -> Option<Action> {
     let found = match context {
         // What an overlay does not know, it keeps from what lies below; the
         // keys that must always work are the ones with Control.
-        Context::Overlay | Context::FullScreen => within(context)
+        Context::Overlay | Context::Leaving | Context::FullScreen => within(context)
             .or_else(|| within(Anywhere).filter(|binding| !binding.modifiers.is_empty())),
         // What is not in its rows is typed.
         Context::Start => within(Start),
@@ -411,6 +426,7 @@ const CONTEXTS: &[(Context, &str)] = &[
     (Losses, "losses"),
     (Picture, "picture"),
     (Overlay, "lists and questions"),
+    (Leaving, "leaving a run"),
     (FullScreen, "picture in full screen"),
     (Start, "start screen"),
 ];

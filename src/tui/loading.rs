@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use crate::job::{Job, Plan};
+use crate::job::{Job, PictureFile, Plan};
 use crate::preset::Start;
 use crate::preview::pane::Kept;
 
@@ -13,16 +13,15 @@ use crate::preview::pane::Kept;
 pub enum Loading {
     /// A step begins.
     Step(String),
-    /// All is read, or why not.
-    Done(Result<Box<Loaded>, String>),
-}
-
-/// A job, and its pictures at the size for looking at.
-#[derive(Debug)]
-pub struct Loaded {
-    pub job: Job,
-    pub content: Kept,
-    pub style: Kept,
+    /// The pictures at the size for looking at.
+    Content(Kept),
+    Style(Kept),
+    /// A picture that is only to be looked at cannot be read.
+    Unseen(String),
+    /// All is read.
+    Done(Box<Job>),
+    /// Why not.
+    Failed(String),
 }
 
 /// How many steps the reading has.
@@ -33,27 +32,50 @@ pub fn steps(plan: &Plan) -> u32 {
     }
 }
 
-/// Starts to read.
+/// Starts to read what is to be painted.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub fn load(plan: Plan) -> io::Result<Receiver<Loading>> {
     let (outbox, loading) = channel();
-    let read = move || {
-        // Whoever asked may be gone, and then nobody needs the pictures.
-        let mut tell = |what| drop(outbox.send(Loading::Step(what)));
-        let done = match plan.load(&mut tell) {
-            Ok(job) => Ok(Box::new(Loaded {
-                content: Kept::of(&job.content.picture),
-                style: Kept::of(&job.style.picture),
-                job,
-            })),
-            Err(error) => Err(error.to_string()),
-        };
-        let _ = outbox.send(Loading::Done(done));
+    // Whoever asked may be gone, and then nobody needs the pictures.
+    let tell = move |told| drop(outbox.send(told));
+    let read = move || match plan.load(&mut |what| tell(Loading::Step(what))) {
+        Ok(job) => {
+            tell(Loading::Content(Kept::of(&job.content.picture)));
+            tell(Loading::Style(Kept::of(&job.style.picture)));
+            tell(Loading::Done(Box::new(job)));
+        }
+        Err(error) => tell(Loading::Failed(error.to_string())),
     };
-    thread::Builder::new()
-        .name("pictures".to_owned())
-        .spawn(read)?;
+    start(read)?;
     Ok(loading)
+}
+
+/// Starts to read the pictures of a run that is under way, to look at them.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn look(plan: Plan) -> io::Result<Receiver<Loading>> {
+    let (outbox, loading) = channel();
+    let read = move || {
+        let seen = |file: &PictureFile| {
+            let source = file.load().map_err(|error| error.to_string())?;
+            Ok(Kept::of(&source.picture))
+        };
+        for told in [
+            seen(&plan.content).map_or_else(Loading::Unseen, Loading::Content),
+            seen(&plan.style).map_or_else(Loading::Unseen, Loading::Style),
+        ] {
+            // Whoever asked may be gone, and then nobody needs the pictures.
+            let _ = outbox.send(told);
+        }
+    };
+    start(read)?;
+    Ok(loading)
+}
+
+fn start(read: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let named = thread::Builder::new().name("pictures".to_owned());
+    named.spawn(read).map(drop)
 }

@@ -17,6 +17,7 @@ pub mod history;
 pub mod keymap;
 pub mod loading;
 pub mod log;
+pub mod remote;
 pub mod start;
 pub mod terminal;
 pub mod theme;
@@ -31,14 +32,14 @@ use std::path::Path;
 
 use signal_hook::consts::SIGINT;
 
-use self::app::Phase;
+use self::app::{App, Phase};
 use self::chooser::{Choice, Chooser};
 use self::console::TerminalConsole;
 use self::dashboard::{Dashboard, Left};
 use self::log::Log;
+use self::remote::{Arrival, Engine, Started};
 use self::theme::Palette;
 use crate::commands::{Failure, Outcome};
-use crate::engine::worker;
 use crate::headless::{self, EventSink};
 use crate::job::{Compute, Plan};
 use crate::picture::display_path;
@@ -55,6 +56,9 @@ pub struct Options {
     pub mouse: bool,
     /// How pictures are drawn.
     pub graphics: Mode,
+    /// Whether a run that another process paints stops when the terminal goes
+    /// away.
+    pub stop_on_hangup: bool,
 }
 
 /// Whether there is a terminal that a dashboard can have: stdout is one, it
@@ -71,19 +75,23 @@ pub fn opens_here() -> bool {
     !knows_lines_only && Terminal::detect().is_some() && foreground().unwrap_or(false)
 }
 
-/// Paints under a dashboard, and writes every event to a file too where one is
+/// Paints under a dashboard by this engine, and writes every event to a file too where one is
 /// named.
 ///
 /// # Errors
 /// When the terminal cannot be used, the run fails, or a signal ends it.
-pub fn paint(plan: Plan, options: Options, events: Option<&Path>) -> Outcome {
+pub fn paint<'a>(
+    plan: Plan,
+    options: Options,
+    events: Option<&Path>,
+    engine: &'a mut Engine<'a>,
+) -> Outcome {
     let events = events.map(EventSink::open).transpose()?;
     let stays = headless::hangups_are_ignored();
     let terminal = here()?;
     let log = Log::start()?;
     let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
-    let mut engine = worker::start;
-    let mut dashboard = Dashboard::new(plan, options, &terminal, Library::open(), &mut engine);
+    let mut dashboard = Dashboard::new(plan, options, &terminal, Library::open(), engine);
     dashboard.app.log = log.path().map(display_path);
     if let Some(events) = events {
         dashboard.record(events);
@@ -95,11 +103,30 @@ pub fn paint(plan: Plan, options: Options, events: Option<&Path>) -> Outcome {
     close(&dashboard, console, log, left)
 }
 
-/// Lets the user choose what to paint, and paints it.
+/// Opens a dashboard on a run that is under way.
 ///
 /// # Errors
 /// As for [`paint`].
-pub fn choose(compute: Compute, options: Options) -> Outcome {
+pub fn attach(arrival: Arrival, started: Started, options: Options) -> Outcome {
+    let stays = headless::hangups_are_ignored();
+    let terminal = here()?;
+    let log = Log::start()?;
+    let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
+    let library = Library::open();
+    let mut dashboard = Dashboard::attached(arrival, options, &terminal, library, started);
+    dashboard.app.log = log.path().map(display_path);
+    if stays {
+        dashboard.stay_on_hangup();
+    }
+    let left = dashboard.run(&mut console);
+    close(&dashboard, console, log, left)
+}
+
+/// Lets the user choose what to paint, and paints it by this engine.
+///
+/// # Errors
+/// As for [`paint`].
+pub fn choose(compute: Compute, options: Options, engine: &mut Engine<'_>) -> Outcome {
     let stays = headless::hangups_are_ignored();
     let terminal = here()?;
     let log = Log::start()?;
@@ -107,13 +134,13 @@ pub fn choose(compute: Compute, options: Options) -> Outcome {
     let library = Library::open();
     let folder = std::env::current_dir()?;
     let mut chooser = Chooser::new(folder, compute, options, terminal.colours, library.clone())?;
-    let mut engine = worker::start;
     loop {
         let plan = match chooser.run(&mut console)? {
             Choice::Paint(plan) => *plan,
             Choice::Leave => return Ok(()),
             Choice::Stopped(signal) => return Err(Failure::Stopped(signal)),
         };
+        let mut engine = |plan: &Plan, job| engine(plan, job);
         let mut dashboard = Dashboard::new(plan, options, &terminal, library.clone(), &mut engine);
         dashboard.set_graphics(console.capabilities());
         dashboard.app.log = log.path().map(display_path);
@@ -122,7 +149,7 @@ pub fn choose(compute: Compute, options: Options) -> Outcome {
         }
         match dashboard.run(&mut console) {
             // Another picture can be chosen.
-            Ok(Left::Unread(message)) => chooser.complain(message),
+            Ok(Left::Unread(message) | Left::Unstarted(message)) => chooser.complain(message),
             left => return close(&dashboard, console, log, left),
         }
     }
@@ -157,6 +184,7 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
     };
     match (&app.phase, left) {
         (_, Left::Unread(message)) => Err(Failure::Usage(message)),
+        (_, Left::Unstarted(message)) => Err(Failure::Failed(message)),
         (Phase::Failed { message, output }, _) => {
             let place = match output {
                 Some(output) => format!("; the picture is in {}", display_path(output)),
@@ -179,6 +207,10 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
             headless::show_picture(output, Some(graphics));
             stopped()
         }
+        (_, Left::Detached) => {
+            headless::say(&goes_on(app));
+            stopped()
+        }
         (_, Left::AtOnce) => {
             headless::say("left before the picture was saved");
             Err(Failure::Stopped(SIGINT as u8))
@@ -188,4 +220,15 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
             stopped()
         }
     }
+}
+
+/// What becomes of a run that is left to another process.
+fn goes_on(app: &App) -> String {
+    let name = app.remote.as_ref().map_or("the run", |remote| &remote.name);
+    let does = match app.phase {
+        Phase::Stopping => return format!("{name} is stopping, and saves its picture"),
+        Phase::Paused => "stays paused",
+        _ => "goes on painting",
+    };
+    format!("{name} {does}; `impasto attach {name}` shows it, `impasto stop {name}` ends it")
 }

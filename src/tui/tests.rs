@@ -13,13 +13,15 @@ use super::app::App;
 use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
 use super::view;
-use crate::job::{Compute, DeviceChoice, Overrides, PictureFile, Plan, Size};
+use crate::job::{Compute, DeviceChoice, Job, Overrides, PictureFile, Plan, Size};
+use crate::picture::{Picture, Source};
 use crate::preset::{Preset, Scale};
 use crate::preview::pane::Pane;
 use crate::preview::terminal::{Colours, Graphics};
 use crate::protocol::{Event, LayerLosses, Memory, Step};
 
 mod fake;
+mod remote;
 mod whole;
 
 /// A plan for two pictures that are not there.
@@ -42,6 +44,25 @@ pub fn plan() -> Plan {
 /// A dashboard that has just opened.
 pub fn app() -> App {
     App::new(&plan())
+}
+
+/// A job on two pictures of one colour.
+pub fn job() -> Job {
+    let picture = Picture::from_rgb8(64, 48, &[90; 64 * 48 * 3]).expect("a picture");
+    let source = Source {
+        picture,
+        path: PathBuf::from("tower.png"),
+        sha256: "0".repeat(64),
+    };
+    let plan = plan();
+    Job {
+        preset: plan.preset,
+        content: source.clone(),
+        style: source,
+        start: None,
+        compute: plan.compute,
+        output: plan.output,
+    }
 }
 
 /// An iteration with made-up losses that fall.
@@ -174,6 +195,51 @@ fn finished_screens() {
     snapshots("finished", &app);
 }
 
+/// A dashboard on a run that another process paints.
+pub fn remote(steers: bool) -> App {
+    let mut app = running();
+    let name = "tower-night".to_owned();
+    update(&mut app, Message::Joined { name, steers });
+    app
+}
+
+#[test]
+fn leaving_screens() {
+    let mut app = remote(true);
+    press(&mut app, KeyCode::Char('q'));
+    snapshots("leaving", &app);
+}
+
+#[test]
+fn the_question_of_leaving_says_what_is_so() {
+    let mut app = remote(true);
+    update(&mut app, Message::Event(Event::Paused { iteration: 200 }));
+    press(&mut app, KeyCode::Char('q'));
+    assert!(screen(&app, (80, 24)).contains("leave it paused"));
+    let mut app = self::app();
+    let name = "a".repeat(80);
+    update(&mut app, Message::Joined { name, steers: true });
+    press(&mut app, KeyCode::Char('q'));
+    let screen = screen(&app, (60, 16));
+    assert!(screen.contains("nothing is painted yet"), "{screen}");
+    assert!(screen.contains("go back"), "{screen}");
+    assert!(screen.contains("shows it again"), "{screen}");
+}
+
+#[test]
+fn watching_screens() {
+    snapshots("watching", &remote(false));
+}
+
+#[test]
+fn a_broken_line_is_told() {
+    let mut app = remote(true);
+    update(&mut app, Message::Lost);
+    let screen = screen(&app, (80, 24));
+    assert!(screen.contains("the line to tower-night broke"), "{screen}");
+    assert!(!screen.contains("no picture"), "nobody knows that");
+}
+
 #[test]
 fn restart_screens() {
     let mut app = running();
@@ -274,6 +340,8 @@ fn preset_screens() {
 #[test]
 fn no_size_is_too_small_to_draw() {
     let mut app = running();
+    let name = "tower-night".to_owned();
+    update(&mut app, Message::Joined { name, steers: true });
     for overlay in ["", "?", "q", "S", "a", "r", "i", "z"] {
         type_text(&mut app, overlay);
         for width in (0..130).step_by(7) {

@@ -4,6 +4,7 @@
 mod keys;
 mod mouse;
 mod overlays;
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +44,18 @@ pub enum Message {
     PresetFile(Result<Box<Preset>, String>),
     /// The preset was saved, or why not.
     SavedPreset(Result<PathBuf, String>),
-    /// SIGTERM or the like: stop, save, leave.
+    /// The engine has begun with this preset.
+    Begun(Box<Preset>),
+    /// The engine is another process.
+    Joined {
+        name: String,
+        steers: bool,
+    },
+    /// From now on this terminal steers the run, or no longer.
+    Steers(bool),
+    /// The line to the other process broke.
+    Lost,
+    /// SIGTERM or the like: stop, save, leave; or leave it to another process.
     Terminate,
 }
 
@@ -74,7 +86,8 @@ pub enum Effect {
     /// Show the picture in place of the dashboard, anew if it is shown.
     ShowFullScreen,
     Suspend,
-    /// Leave; the run is over or nobody waits for it.
+    /// Leave; the run is over, or nobody waits for it, or it goes on without
+    /// this terminal.
     Leave,
 }
 
@@ -102,6 +115,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
                 app.note(error, true);
             }
         }
+        Message::PresetFile(Ok(_)) if app.is_watching() => {}
         Message::PresetFile(Ok(preset)) => {
             app.note(format!("{} was saved, and is applied", preset.name), false);
             return apply(app, *preset);
@@ -122,6 +136,16 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
             Some(Overlay::SavePreset { error, .. }) => *error = Some(problem),
             _ => app.note(problem, true),
         },
+        Message::Begun(preset) => {
+            app.unanswered = 0;
+            if app.preset != *preset {
+                return vec![send_preset(app)];
+            }
+        }
+        Message::Joined { name, steers } => remote::joined(app, name, steers),
+        Message::Steers(steers) => remote::steers(app, steers),
+        Message::Lost => return remote::lost(app),
+        Message::Terminate if app.remote.is_some() => return vec![Effect::Leave],
         Message::Terminate => return stop(app),
     }
     Vec::new()
@@ -130,6 +154,9 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
 /// Goes on with a preset, as far as this run can take it up. What it cannot is
 /// offered as a new run.
 fn apply(app: &mut App, preset: Preset) -> Vec<Effect> {
+    if app.is_watching() {
+        return remote::only_watches(app);
+    }
     let before = app.preset_of_new_run();
     if let Some(Overlay::Presets(_) | Overlay::Mistake(_)) = app.overlay {
         app.overlay = None;
@@ -158,16 +185,16 @@ fn told(app: &mut App, event: Event) -> Vec<Effect> {
             output,
             job,
         } => {
-            // The weights are the user's, and may have been edited since.
-            app.preset = app.preset.clone().for_a_run_like(&job.preset);
+            remote::started(app, job.preset);
             (app.device, app.sizes, app.output) = (Some(device), sizes, output);
         }
         Event::Step(step) => stepped(app, step),
         Event::Memory(memory) => app.memory = Some(memory),
         Event::Paused { .. } => app.phase = Phase::Paused,
         Event::Resumed { .. } => app.phase = Phase::Running,
-        Event::Changed { iteration, .. } => {
+        Event::Changed { iteration, preset } => {
             app.history.mark(iteration, Mark::Change);
+            remote::changed(app, *preset);
             if matches!(app.phase, Phase::Preparing(_)) && app.step.is_some() {
                 app.phase = Phase::Running;
             }
@@ -187,7 +214,7 @@ fn told(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Finished { output, .. } => {
             app.phase = Phase::Finished { output };
-            if matches!(app.overlay, Some(Overlay::Quit)) {
+            if matches!(app.overlay, Some(Overlay::Quit | Overlay::Leave)) {
                 app.overlay = None;
             }
         }
@@ -255,7 +282,11 @@ fn stop(app: &mut App) -> Vec<Effect> {
     vec![Effect::Send(Command::Stop)]
 }
 
-fn send_preset(app: &App) -> Effect {
+fn send_preset(app: &mut App) -> Effect {
+    // A run that is over answers no change; the next one gets them all.
+    if !app.is_over() {
+        app.unanswered += 1;
+    }
     Effect::Send(Command::Change(Box::new(app.preset.clone())))
 }
 

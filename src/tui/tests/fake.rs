@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{TryRecvError, channel, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent};
@@ -12,10 +12,11 @@ use image::RgbImage;
 use ratatui::backend::TestBackend;
 use ratatui::{Frame, Terminal};
 
-use crate::job::{Job, Painted};
+use crate::job::{Job, Painted, Plan};
 use crate::picture;
 use crate::protocol::{Command, Event, LayerLosses, Link, Memory, Preview, PreviewSlot, Step};
 use crate::tui::console::Console;
+use crate::tui::remote::Started;
 use crate::tui::terminal::InputEvent;
 
 /// Longer than anything takes on a busy machine.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A painter whose losses follow from the weights alone. It obeys as the real
 /// one does, and saves its content picture.
-pub fn paint(job: Job) -> io::Result<(Link, JoinHandle<()>)> {
+pub fn paint(_: &Plan, job: Job) -> io::Result<Started> {
     let (commands, inbox) = channel();
     let (outbox, events) = sync_channel(1024);
     let preview = PreviewSlot::default();
@@ -40,7 +41,11 @@ pub fn paint(job: Job) -> io::Result<(Link, JoinHandle<()>)> {
         events,
         preview,
     };
-    Ok((link, thread))
+    Ok(Started {
+        link,
+        thread,
+        remote: None,
+    })
 }
 
 fn one_run(

@@ -18,18 +18,19 @@ use crate::tui::dashboard::{Dashboard, Left};
 use crate::tui::terminal::InputEvent;
 use crate::tui::theme::Palette;
 
-const OPTIONS: Options = Options {
+pub const OPTIONS: Options = Options {
     ascii: false,
     palette: Palette::Terminal,
     mouse: false,
     graphics: Mode::Cells,
+    stop_on_hangup: false,
 };
 
 /// What the screen says once a run of a million iterations has begun.
-const PAINTING: &str = " of 1000000 ";
+pub const PAINTING: &str = " of 1000000 ";
 
 /// A plan for two pictures in a folder, at one small scale.
-fn plan(folder: &Path, iterations: u32) -> Plan {
+pub fn plan(folder: &Path, iterations: u32) -> Plan {
     let save = |name: &str| {
         let path = folder.join(name);
         let picture = Picture::from_rgb8(64, 48, &[90; 64 * 48 * 3]).expect("a picture");
@@ -49,29 +50,34 @@ fn plan(folder: &Path, iterations: u32) -> Plan {
     plan
 }
 
+pub const TERMINAL: Terminal = Terminal {
+    columns: 120,
+    rows: 36,
+    cell: None,
+    colours: Colours::True,
+    multiplexer: false,
+    tmux: false,
+    ssh: false,
+};
+
+/// A library of the user's own, beside the plan's output.
+pub fn library(plan: &Plan) -> Library {
+    Library::with_user_folder(plan.output.with_file_name("presets"))
+}
+
 /// Plays what the stage scripts, and gives how it was left, with the dashboard
 /// as it then was.
 fn play(plan: Plan, stage: &mut Stage, look: impl FnOnce(&Dashboard<'_>)) -> Left {
-    let terminal = Terminal {
-        columns: 120,
-        rows: 36,
-        cell: None,
-        colours: Colours::True,
-        multiplexer: false,
-        tmux: false,
-        ssh: false,
-    };
-    let folder = plan.output.with_file_name("presets");
-    let library = Library::with_user_folder(folder);
+    let library = library(&plan);
     let mut engine = fake::paint;
-    let mut dashboard = Dashboard::new(plan, OPTIONS, &terminal, library, &mut engine);
+    let mut dashboard = Dashboard::new(plan, OPTIONS, &TERMINAL, library, &mut engine);
     let left = dashboard.run(stage).expect("to run");
     assert!(stage.is_played(), "it left too early:\n{}", stage.screen());
     look(&dashboard);
     left
 }
 
-fn control(letter: char) -> InputEvent {
+pub fn control(letter: char) -> InputEvent {
     InputEvent::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL))
 }
 

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::overlays::in_overlay;
-use super::{Effect, send_preset, stop};
+use super::{Effect, remote, send_preset, stop};
 use crate::preset::Term;
 use crate::protocol::Command;
 use crate::tui::app::{App, LayerChooser, Overlay, Pane, Part, Phase};
@@ -30,6 +30,9 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
     if app.overlay.is_some() {
         return in_overlay(app, event);
     }
+    if app.focus == Pane::Layers && app.is_watching() && begins_number(event) {
+        return remote::only_watches(app);
+    }
     if app.focus == Pane::Layers && typing(app, event) {
         return match app.typed.as_deref() {
             Some(_) if event.code == KeyCode::Enter => accept_number(app),
@@ -46,6 +49,7 @@ pub(super) fn key(app: &mut App, event: KeyEvent) -> Vec<Effect> {
 pub fn context(app: &App) -> Context {
     match (&app.overlay, app.focus) {
         _ if app.full_screen => Context::FullScreen,
+        (Some(Overlay::Leave), _) => Context::Leaving,
         (Some(_), _) => Context::Overlay,
         (None, Pane::Layers) => Context::Layers,
         (None, Pane::Losses) => Context::Losses,
@@ -68,15 +72,17 @@ fn in_full_screen(app: &mut App, action: Action) -> Vec<Effect> {
 }
 
 pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    if app.is_watching() && steers(app, action) {
+        return remote::only_watches(app);
+    }
     match action {
         Action::Help => app.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Messages => app.overlay = Some(Overlay::Messages { scroll: 0 }),
         Action::Quit if app.is_over() => return vec![Effect::Leave],
-        Action::Quit => app.overlay = Some(Overlay::Quit),
-        Action::Interrupt => {
-            app.interrupted = true;
-            return stop(app);
-        }
+        Action::Quit => return remote::quit(app),
+        Action::Interrupt => return remote::interrupt(app),
+        Action::Detach => return vec![Effect::Leave],
+        Action::Stop => return stop(app),
         Action::Suspend => return vec![Effect::Suspend],
         Action::NextPane => app.focus = next(app.focus),
         Action::PreviousPane => app.focus = next(next(app.focus)),
@@ -136,6 +142,28 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Whether a key changes the run rather than what is seen of it.
+fn steers(app: &App, action: Action) -> bool {
+    match action {
+        // In the picture's pane they move the split.
+        Action::Less | Action::More => app.focus != Pane::Picture,
+        Action::MuchLess
+        | Action::MuchMore
+        | Action::Mute
+        | Action::AddLayer
+        | Action::RemoveLayer
+        | Action::Undo
+        | Action::Redo
+        | Action::Pause
+        | Action::Step
+        | Action::Snapshot
+        | Action::Restart
+        | Action::Presets
+        | Action::Stop => true,
+        _ => false,
+    }
 }
 
 fn next(pane: Pane) -> Pane {
@@ -234,6 +262,10 @@ fn redo(app: &mut App) -> Vec<Effect> {
     app.undo.push(std::mem::replace(&mut app.preset, after));
     app.row = app.row.min(app.rows().len().saturating_sub(1));
     vec![send_preset(app)]
+}
+
+fn begins_number(event: KeyEvent) -> bool {
+    matches!(event.code, KeyCode::Char('0'..='9'))
 }
 
 /// Whether the key belongs to a number being typed.

@@ -3,18 +3,18 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::keys::{act, can_restart, edit};
-use super::{Effect, send_preset, stop};
+use super::{Effect, context, send_preset, stop};
 use crate::protocol::RestartFrom;
 use crate::tui::app::{App, Overlay, Row};
-use crate::tui::keymap::{self, Action, Context};
+use crate::tui::keymap::{self, Action};
 
 /// The weight of a layer that is added.
 const NEW_LAYER: f64 = 1.0;
 
 pub(super) fn in_overlay(app: &mut App, event: KeyEvent) -> Vec<Effect> {
-    let action = keymap::action(Context::Overlay, event);
+    let action = keymap::action(context(app), event);
     match action {
-        Some(Action::Interrupt | Action::Suspend) => {
+        Some(Action::Interrupt | Action::Suspend | Action::Detach | Action::Stop) => {
             return action.map_or_else(Vec::new, |action| act(app, action));
         }
         Some(Action::Close) => {
@@ -48,7 +48,7 @@ pub(super) fn in_overlay(app: &mut App, event: KeyEvent) -> Vec<Effect> {
             Vec::new()
         }
         // A list that is left half way asks for a decision; the rest closes.
-        (Some(Overlay::Layers(_) | Overlay::Restart), _) => Vec::new(),
+        (Some(Overlay::Layers(_) | Overlay::Restart | Overlay::Leave), _) => Vec::new(),
         _ => {
             app.overlay = None;
             Vec::new()
@@ -103,7 +103,7 @@ pub(super) fn accept(app: &mut App) -> Vec<Effect> {
             app.row = rows.iter().position(|it| *it == row).unwrap_or(app.row);
             vec![send_preset(app)]
         }
-        Some(Overlay::Restart) => Vec::new(),
+        Some(Overlay::Restart | Overlay::Leave) => Vec::new(),
         _ => {
             app.overlay = None;
             Vec::new()
@@ -116,6 +116,7 @@ fn restart(app: &mut App, from: RestartFrom) -> Vec<Effect> {
     if !can_restart(app) {
         return Vec::new();
     }
+    app.restarting = true;
     vec![Effect::Restart {
         preset: Box::new(app.preset_of_new_run()),
         from,

@@ -24,6 +24,7 @@ pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
     let title = match overlay {
         Overlay::Help { .. } => " help: up and down scroll ",
         Overlay::Quit => " quit ",
+        Overlay::Leave => " leave ",
         Overlay::Presets(_) => " presets: type to find one ",
         Overlay::SavePreset { .. } => " save preset ",
         Overlay::Layers(_) => " add a layer ",
@@ -61,6 +62,13 @@ pub fn place(app: &App, window: Rect) -> Rect {
         Some(Overlay::Help { .. }) => (64, u16::MAX),
         Some(Overlay::Messages { .. }) => (90, 24),
         Some(Overlay::Quit | Overlay::SavePreset { .. }) => (64, 7),
+        Some(Overlay::Leave) => {
+            let name = app.remote.as_ref().map_or("", |remote| &remote.name);
+            let inside = usize::from(window.width.min(64).saturating_sub(2));
+            // Names have 80 characters at the most, which take two lines more.
+            let long = Line::raw(way_back(name)).width() > inside;
+            (64, if long { 10 } else { 8 })
+        }
         Some(Overlay::Presets(_)) => (84, 26),
         Some(Overlay::Layers(chooser)) => (
             30,
@@ -181,6 +189,7 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
             lines.push(Line::default());
             lines.push(choices(&[("enter", "stop"), ("esc", "paint on")], theme));
         }
+        Overlay::Leave => leave(app, &mut lines, theme),
         Overlay::SavePreset { name, error } => {
             lines.push(Line::from(
                 "Save what runs now as a preset of your own, by the name:",
@@ -202,10 +211,12 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
             if let Phase::Failed { message, output } = &app.phase {
                 lines.push(Line::styled(message.clone(), theme.error));
                 lines.push(Line::default());
-                lines.push(Line::from(match output {
-                    Some(output) => format!("The picture so far is in {}.", display_path(output)),
-                    None => "There was no picture to save.".to_owned(),
-                }));
+                if let Some(output) = output {
+                    let place = display_path(output);
+                    lines.push(Line::from(format!("The picture so far is in {place}.")));
+                } else if app.remote.is_none() {
+                    lines.push(Line::from("There was no picture to save."));
+                }
             }
             if let Some(log) = &app.log {
                 lines.push(Line::from(format!("The log is {log}.")));
@@ -221,6 +232,46 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
         | Overlay::Mistake(_) => {}
     }
     Text::from(lines)
+}
+
+/// How the run is found again.
+fn way_back(name: &str) -> String {
+    format!("       impasto attach {name} shows it again")
+}
+
+/// What can become of a run that another process paints.
+fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
+    let name = app.remote.as_ref().map_or("", |remote| &remote.name);
+    let paused = app.phase == Phase::Paused;
+    let rows = [
+        (
+            "d",
+            if paused {
+                "leave it paused"
+            } else {
+                "leave it painting"
+            },
+        ),
+        (
+            "s",
+            match app.step {
+                Some(_) => "stop and save the picture",
+                None => "stop; nothing is painted yet",
+            },
+        ),
+        ("esc", "go back"),
+    ];
+    lines.push(Line::from("Leave the run?"));
+    lines.push(Line::default());
+    for (key, words) in rows {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{key:>5}  "), theme.key),
+            Span::styled(words, theme.text),
+        ]));
+        if key == "d" {
+            lines.push(Line::styled(way_back(name), theme.dim));
+        }
+    }
 }
 
 /// What a new run would take up that this one cannot.

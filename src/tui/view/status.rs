@@ -101,6 +101,9 @@ fn about(app: &App, theme: &Theme) -> Vec<Item> {
     if let Some(memory) = app.memory {
         items.push(item(amount(memory), theme.dim, 2));
     }
+    if app.is_watching() {
+        items.push(item("watching", theme.warning, 8));
+    }
     let warnings = app.messages.iter().filter(|note| note.warning).count();
     if warnings > 0 {
         let word = if warnings == 1 { "warning" } else { "warnings" };
@@ -246,7 +249,7 @@ pub fn draw_footer(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
         footer.filter(move |binding| binding.context == wanted)
     };
     let anywhere = match context {
-        Context::Overlay | Context::FullScreen => context,
+        Context::Overlay | Context::Leaving | Context::FullScreen => context,
         _ => Context::Anywhere,
     };
     let gap = |line: &Line| if line.spans.len() > 1 { "  " } else { "" };

@@ -1,0 +1,148 @@
+//! Carrying effects out: what [`update`] cannot do without a world.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::Dashboard;
+use crate::preset::{Preset, Watch};
+use crate::preview::pane::Shown;
+use crate::protocol::Command;
+use crate::tui::app::Phase;
+use crate::tui::console::Console;
+use crate::tui::theme::Theme;
+use crate::tui::update::{Effect, Message, update};
+
+/// The most numbers tried for a free name.
+const MOST_NAMES: u32 = 100_000;
+
+impl Dashboard<'_> {
+    pub(super) fn carry_out(
+        &mut self,
+        effect: Effect,
+        console: &mut dyn Console,
+    ) -> io::Result<()> {
+        let message = match effect {
+            Effect::Send(command) => {
+                self.send(command);
+                return Ok(());
+            }
+            Effect::ListPresets => Message::Presets(self.library.list()),
+            Effect::LoadPreset(name) => Message::Loaded(self.load_preset(&name)),
+            Effect::SavePreset { preset, name } => {
+                let preset = Preset {
+                    name: name.clone(),
+                    ..*preset
+                };
+                let saved = self.library.save(&preset, &name);
+                Message::SavedPreset(saved.map_err(|error| error.to_string()))
+            }
+            Effect::Snapshot => {
+                let output = match self.app.remote {
+                    // Where the run keeps its snapshots.
+                    Some(_) => PathBuf::new(),
+                    None => self.free_name("snapshot-"),
+                };
+                self.send(Command::Snapshot { output });
+                return Ok(());
+            }
+            Effect::Restart { preset, from } => {
+                let output = match self.app.step {
+                    // Nothing was painted, so the name is still to be used.
+                    None if !self.app.is_over() => self.app.output.clone(),
+                    _ => self.free_name(""),
+                };
+                let output = match self.app.remote {
+                    // Another process may work in another folder.
+                    Some(_) => std::path::absolute(&output).unwrap_or(output),
+                    None => output,
+                };
+                self.send(Command::Restart {
+                    preset,
+                    from,
+                    output,
+                });
+                return Ok(());
+            }
+            Effect::NextPicture => {
+                self.picture.show(self.picture.shown().next());
+                return Ok(());
+            }
+            Effect::MoveSplit(by) => {
+                self.picture.show(Shown::Split);
+                self.picture.set_split(self.picture.split() + by);
+                return Ok(());
+            }
+            Effect::SplitAt(column) => {
+                self.picture.show(Shown::Split);
+                self.picture.split_at(column);
+                return Ok(());
+            }
+            Effect::NextGraphics => {
+                let mode = self.picture.mode().next();
+                self.picture.set_mode(mode);
+                self.app
+                    .note(format!("pictures are drawn as {mode}"), false);
+                return Ok(());
+            }
+            Effect::NextTheme => {
+                self.palette = self.palette.next();
+                self.theme = Theme::new(self.palette, self.colours, self.theme.ascii);
+                self.app.note(format!("theme {}", self.palette), false);
+                return Ok(());
+            }
+            Effect::ShowFullScreen => return self.show_full_screen(console),
+            Effect::Suspend => {
+                console.suspend()?;
+                self.picture.send_again();
+                return Ok(());
+            }
+            Effect::Leave => return Ok(()),
+        };
+        for effect in update(&mut self.app, message) {
+            self.carry_out(effect, console)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, command: Command) {
+        match &self.run {
+            // An engine that is gone hears nothing more, and has said so.
+            Some(run) => drop(run.link.commands.send(command)),
+            // Nothing is begun, so there is nothing to save.
+            None if command == Command::Stop => {
+                self.app.phase = Phase::Finished { output: None };
+            }
+            None => {}
+        }
+    }
+
+    fn load_preset(&mut self, name: &str) -> Result<Box<Preset>, String> {
+        // First, so that no saving between the two is missed.
+        let watch = self.library.file_of(name).map(Watch::new);
+        let found = self.library.find(name);
+        let preset = found.map_err(|error| error.to_string())?;
+        self.watch = watch;
+        // The settings were for the preset that was named with them.
+        self.plan.overrides.settings.clear();
+        Ok(Box::new(self.plan.overrides.apply_to_run(preset)))
+    }
+
+    /// A name beside the output that is still free.
+    fn free_name(&mut self, word: &str) -> PathBuf {
+        let stem = self.plan.output.file_stem().unwrap_or_default();
+        let stem = stem.to_string_lossy().into_owned();
+        let extension = self.plan.output.extension().unwrap_or_default();
+        let extension = extension.to_string_lossy().into_owned();
+        let named = |number: u32| {
+            let name = format!("{stem}-{word}{number}.{extension}");
+            self.plan.output.with_file_name(name)
+        };
+        let first = if word.is_empty() { 2 } else { 1 };
+        let free = (first..MOST_NAMES)
+            .map(named)
+            .find(|path| !path.exists() && !self.named.contains(path))
+            .unwrap_or_else(|| named(MOST_NAMES));
+        self.named.push(free.clone());
+        free
+    }
+}

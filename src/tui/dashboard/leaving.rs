@@ -1,0 +1,117 @@
+//! The ways out: asked for, or because nobody is there any more.
+
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::SIGHUP;
+
+use super::{Dashboard, TURN};
+use crate::protocol::{Command, Event};
+use crate::tui::app::Phase;
+use crate::tui::update::{Effect, Message, update};
+
+/// How long an engine in another process may take to stop and save when nobody
+/// is there to see it.
+const SAVING: Duration = Duration::from_secs(10);
+
+/// How the loop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The run is over and everything is saved.
+    InGoodOrder,
+    /// The user would not wait for the picture to be saved.
+    AtOnce,
+    /// Another process paints on.
+    Detached,
+    /// A picture could not be read.
+    Unread(String),
+    /// The engine could not be started.
+    Unstarted(String),
+}
+
+impl Dashboard<'_> {
+    /// How it is left when the user does not wait for more.
+    pub(super) fn left(&self) -> Left {
+        if self.app.is_over() {
+            Left::InGoodOrder
+        } else if self.app.remote.is_some() {
+            Left::Detached
+        } else {
+            Left::AtOnce
+        }
+    }
+
+    /// A signal that asks the run to end is no second Ctrl-C: it may come twice.
+    pub(super) fn terminate(&mut self) -> Vec<Effect> {
+        if self.app.leaving && self.app.remote.is_none() {
+            Vec::new()
+        } else {
+            update(&mut self.app, Message::Terminate)
+        }
+    }
+
+    /// The terminal is gone, and nobody sees the screen any more. An engine in
+    /// another process is left to itself. One of this process is stopped, and
+    /// its picture awaited; or it comes to its end, if it was started to
+    /// outlive the terminal.
+    pub(super) fn go_on_unseen(&mut self) -> Left {
+        while self.run.is_none() && self.stays {
+            match self.read_on(&mut Vec::new()) {
+                None => std::thread::sleep(TURN),
+                Some(left) => return left,
+            }
+        }
+        let Some(run) = &self.run else {
+            return Left::InGoodOrder;
+        };
+        if !self.stays {
+            self.signal.get_or_insert(SIGHUP as u8);
+        }
+        if run.remote.is_some() {
+            return self.let_go();
+        }
+        if !self.stays {
+            let _ = run.link.commands.send(Command::Stop);
+        } else if self.app.phase == Phase::Paused {
+            let _ = run.link.commands.send(Command::Resume);
+        }
+        while !self.app.is_over() {
+            let Some(event) = self
+                .run
+                .as_ref()
+                .and_then(|run| run.link.events.recv().ok())
+            else {
+                return Left::AtOnce;
+            };
+            self.hear_unseen(event);
+        }
+        Left::InGoodOrder
+    }
+
+    /// Lets another process paint on; or tells it to stop, if a hangup shall
+    /// do that, and waits a while for its picture.
+    fn let_go(&mut self) -> Left {
+        if !self.stops_on_hangup || self.app.is_watching() || self.app.is_over() {
+            return self.left();
+        }
+        self.send(Command::Stop);
+        self.app.phase = Phase::Stopping;
+        let deadline = Instant::now() + SAVING;
+        while !self.app.is_over() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = self
+                .run
+                .as_ref()
+                .and_then(|run| run.link.events.recv_timeout(left).ok());
+            match event {
+                Some(event) => self.hear_unseen(event),
+                None => break,
+            }
+        }
+        self.left()
+    }
+
+    fn hear_unseen(&mut self, event: Event) {
+        self.write_down(&event);
+        drop(update(&mut self.app, Message::Event(event)));
+    }
+}

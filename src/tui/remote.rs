@@ -1,0 +1,96 @@
+//! Where the painting is done: in this process, or in another one that paints
+//! on without the dashboard.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::engine::worker;
+use crate::job::{Job, Plan};
+use crate::protocol::Link;
+
+/// The longest wait for what was told last to reach another process.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Starts to paint what a plan became, once its pictures are read.
+pub type Engine<'a> = dyn FnMut(&Plan, Job) -> io::Result<Started> + 'a;
+
+/// An engine that paints, and the line to it.
+#[derive(Debug)]
+pub struct Started {
+    pub link: Link,
+    /// Ends once the link is dropped. Without a remote the run has ended then,
+    /// and its picture is saved.
+    pub thread: JoinHandle<()>,
+    /// None if dropping the link ends the run.
+    pub remote: Option<Remote>,
+}
+
+/// An engine in another process: when the link is dropped, it paints on.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The run's name, by which `impasto attach` finds it.
+    pub name: String,
+    /// Whether commands of this front end are obeyed; else it watches, and may
+    /// send nothing but [`Command::Preview`](crate::protocol::Command::Preview).
+    pub steers: Arc<AtomicBool>,
+}
+
+impl Remote {
+    /// Whether commands are obeyed now.
+    pub fn steers(&self) -> bool {
+        self.steers.load(Ordering::SeqCst)
+    }
+}
+
+/// A run that is under way already.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The run as it began. Its pictures may be copies; its output, and the
+    /// file of its preset where there is one, are told by absolute paths, for
+    /// it may have begun in another folder.
+    pub plan: Plan,
+    /// The file names of the content and the style as the user knows them.
+    pub content: String,
+    pub style: String,
+}
+
+/// The engine of this process.
+///
+/// # Errors
+/// As [`worker::start`].
+pub fn in_process(_: &Plan, job: Job) -> io::Result<Started> {
+    let (link, thread) = worker::start(job)?;
+    Ok(Started {
+        link,
+        thread,
+        remote: None,
+    })
+}
+
+impl Started {
+    /// Drops the link. Waits until the run has ended, or, if it is another
+    /// process's, until what was sent is on its way.
+    pub(super) fn leave(self) {
+        let Self {
+            link,
+            thread,
+            remote,
+        } = self;
+        drop(link);
+        if remote.is_some() {
+            // An engine that hears nothing any more must keep nobody here.
+            let deadline = Instant::now() + LAST_WORDS;
+            while !thread.is_finished() {
+                if Instant::now() >= deadline {
+                    return;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+        let _ = thread.join();
+    }
+}
