@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::commands::runs::RunsCommand;
 use crate::job::{Compute, DeviceChoice, PrecisionChoice, Shortage};
 use crate::preview::pane::Mode;
 use crate::tui::theme::Palette;
@@ -29,6 +30,8 @@ Examples:
   impasto demo
   impasto run photo.jpg painting.jpg
   impasto run photo.jpg painting.jpg -o result.png --preset bold --size 768
+  impasto attach
+  impasto runs list
 
 `impasto help COMMAND` tells more about each command.";
 
@@ -93,6 +96,13 @@ pub struct ScreenArgs {
 pub enum Command {
     Run(RunArgs),
     Demo(DemoArgs),
+    Attach(AttachArgs),
+    Stop(StopArgs),
+    Resume(ResumeArgs),
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    #[command(hide = true)]
+    Engine(EngineArgs),
     Show(ShowArgs),
     #[command(subcommand)]
     Presets(PresetsCommand),
@@ -160,12 +170,110 @@ pub struct RunArgs {
     pub compute: ComputeArgs,
 
     #[command(flatten)]
+    pub keep: KeepArgs,
+
+    #[command(flatten)]
     pub screen: ScreenArgs,
 
     /// Append one JSON object a line to FILE, or print them with - in place of
     /// the dashboard: started, step, finished, failed and a few more
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+}
+
+/// Where a run is kept, and what becomes of it without a terminal.
+#[derive(Clone, Debug, Args)]
+pub struct KeepArgs {
+    /// Keep the run in this folder, which must be new or empty [default: one of
+    /// its own among `impasto runs list`]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+
+    /// When the terminal goes away: paint on (detach), or save the picture so
+    /// far and end (stop)
+    #[arg(long, value_name = "WAY", default_value = "detach")]
+    pub on_hangup: OnHangup,
+}
+
+/// What a run does when its terminal goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnHangup {
+    Detach,
+    Stop,
+}
+
+/// Which run a command is about.
+#[derive(Clone, Debug, Args)]
+pub struct WhichRun {
+    /// The run's name, as `impasto runs list` tells it, or a beginning that no
+    /// other has [default: the latest that fits]
+    #[arg(conflicts_with = "run_dir")]
+    pub run: Option<String>,
+
+    /// The run's folder, where it was made with --run-dir
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+}
+
+/// Open the dashboard on a run that is being painted
+///
+/// Any number of terminals may be attached: the first steers, the others watch.
+/// `q` leaves the run painting, or stops it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto attach
+  impasto attach 20260314-092653-photo-painting
+  impasto attach --watch")]
+pub struct AttachArgs {
+    #[command(flatten)]
+    pub which: WhichRun,
+
+    /// Only watch, also when nobody else steers
+    #[arg(long)]
+    pub watch: bool,
+
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// End a run that is being painted, with its picture saved
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto stop
+  impasto stop 20260314-092653-photo-painting")]
+pub struct StopArgs {
+    #[command(flatten)]
+    pub which: WhichRun,
+}
+
+/// Go on with a run that was interrupted or stopped, from its last checkpoint
+///
+/// A checkpoint is written every few seconds. On the CPU the picture becomes
+/// the one that the unbroken run would have painted.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto resume
+  impasto resume 20260314-092653-photo-painting --headless")]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    pub which: WhichRun,
+
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+
+    /// Append one JSON object a line to FILE, or print them with -
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+}
+
+/// Paint a run without a front end
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// The run's folder
+    pub folder: PathBuf,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -249,6 +357,9 @@ pub struct DemoArgs {
 
     #[command(flatten)]
     pub compute: ComputeArgs,
+
+    #[command(flatten)]
+    pub keep: KeepArgs,
 
     #[command(flatten)]
     pub screen: ScreenArgs,

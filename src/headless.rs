@@ -16,43 +16,62 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::commands::{Failure, Outcome};
-use crate::engine::worker;
-use crate::job::{Job, Size};
+use crate::job::Size;
 use crate::pace::{Pace, clock, per_second};
 use crate::picture::{self, display_path};
 use crate::preview;
 use crate::preview::terminal::Graphics;
-use crate::protocol::{Command, Event, Step};
+use crate::protocol::{Command, Event, Link, Step};
 
 /// How soon a signal is noticed.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How often a run whose stderr is no terminal says a line.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Paints `job`, telling how it goes.
+/// What a signal does to a run that is followed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Stops it; the picture is saved. A hangup too.
+    Stop,
+    /// As [`Leave::Stop`], but the run goes on when the terminal goes away.
+    StopUnlessHangup,
+    /// It goes on without anybody looking.
+    Detach,
+}
+
+/// Tells how a run goes until it ends.
 ///
 /// # Errors
 /// When the run fails or a signal ends it.
-pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
+pub fn follow(link: &Link, sizes: Vec<Size>, events: Option<&Path>, leave: Leave) -> Outcome {
     let mut sink = events.map(EventSink::open).transpose()?;
     let stdout_is_free = !sink.as_ref().is_some_and(EventSink::is_stdout);
     let signal = catch_signals()?;
-    let mut display = Display::new(&job);
-    let (link, thread) = worker::start(job)
-        .map_err(|error| Failure::Failed(format!("cannot start painting: {error}")))?;
+    let mut display = Display::new(sizes);
     let mut asked_to_stop = false;
-    let outcome = loop {
-        let caught = signal.load(Ordering::Relaxed);
-        if caught != 0 && !asked_to_stop {
-            asked_to_stop = true;
-            display.line("stopping; saving the picture so far (Ctrl-C again leaves at once)");
-            let _ = link.commands.send(Command::Stop);
+    loop {
+        if leave == Leave::StopUnlessHangup {
+            let hangup = SIGHUP as usize;
+            let _ = signal.compare_exchange(hangup, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        let caught = caught_signal(&signal);
+        match caught {
+            Some(number) if leave == Leave::Detach => {
+                display.line("the run goes on without this terminal");
+                return Err(Failure::Stopped(number));
+            }
+            Some(_) if !asked_to_stop => {
+                asked_to_stop = true;
+                display.line("stopping; saving the picture so far (Ctrl-C again leaves at once)");
+                let _ = link.commands.send(Command::Stop);
+            }
+            _ => {}
         }
         let event = match link.events.recv_timeout(PATIENCE) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
-                break Err(Failure::Failed(
+                return Err(Failure::Failed(
                     "the painter ended without a word".to_owned(),
                 ));
             }
@@ -71,7 +90,7 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
                 if let (true, Some(output)) = (stdout_is_free, output) {
                     show_picture(&output, None);
                 }
-                break match caught_signal(&signal) {
+                return match caught_signal(&signal) {
                     Some(number) => Err(Failure::Stopped(number)),
                     None => Ok(()),
                 };
@@ -84,15 +103,20 @@ pub fn paint(job: Job, events: Option<&Path>) -> Outcome {
                     None => String::new(),
                 };
                 let message = message.trim_end_matches('.');
-                break Err(Failure::Failed(format!("{message}{place}")));
+                return Err(Failure::Failed(format!("{message}{place}")));
             }
             _ => {}
         }
-    };
-    // Without commands to wait for, the painter's thread ends.
-    drop(link);
-    let _ = thread.join();
-    outcome
+    }
+}
+
+/// A path as it is called from the working folder.
+pub fn near(path: &Path) -> &Path {
+    let here = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(here) {
+        Ok(rest) if !rest.as_os_str().is_empty() => rest,
+        _ => path,
+    }
 }
 
 /// Says a line to the person at the terminal, if there is one.
@@ -237,9 +261,8 @@ struct Display {
 }
 
 impl Display {
-    fn new(job: &Job) -> Self {
+    fn new(sizes: Vec<Size>) -> Self {
         let plain = !io::stderr().is_terminal();
-        let sizes = job.sizes();
         let target = if plain {
             ProgressDrawTarget::hidden()
         } else {
@@ -344,7 +367,7 @@ impl Display {
     }
 
     fn summary(&self, output: &Path, iterations: u32, elapsed: f64) -> String {
-        let mut words = format!("saved {}", display_path(output));
+        let mut words = format!("saved {}", display_path(near(output)));
         if let Some(step) = &self.last_step {
             words += &format!(" ({}×{})", step.width, step.height);
         }

@@ -473,7 +473,8 @@ impl Job {
 }
 
 impl Input {
-    fn of(source: &Source) -> Self {
+    /// What a recipe says of a picture.
+    pub fn of(source: &Source) -> Self {
         Self {
             file: source
                 .path

@@ -14,6 +14,10 @@
 //!   thread of its own.
 //! - [`protocol`] is what the engine and its front ends say to each other:
 //!   commands one way, events the other.
+//! - [`runs`] is the folder of every run: what it was asked for, how far it is,
+//!   and checkpoints to go on from. [`host`] paints a run and keeps it there;
+//!   [`line`] is the socket over which front ends see and steer it, and
+//!   [`remote`] starts an engine in another process and finds it again.
 //! - [`headless`] is the front end without a screen: a progress bar and JSON
 //!   lines. [`tui`] is the dashboard. [`preview`] shows pictures in a terminal,
 //!   and [`pace`] tells how fast a run goes.
@@ -23,11 +27,15 @@ pub mod cli;
 pub mod commands;
 pub mod engine;
 pub mod headless;
+pub mod host;
 pub mod job;
+pub mod line;
 pub mod pace;
 pub mod picture;
 pub mod preset;
 pub mod preview;
 pub mod protocol;
+pub mod remote;
+pub mod runs;
 pub mod tui;
 pub mod weights;

@@ -43,6 +43,7 @@ fn run(folder: &Path, extra: &[&[&str]]) -> Command {
         .args(extra)
         .current_dir(folder)
         .env("XDG_CONFIG_HOME", folder.join("config"))
+        .env("XDG_DATA_HOME", folder.join("data"))
         .env("TMPDIR", folder)
         // Tests share the cores; waiting for one another would cost more.
         .env("OMP_NUM_THREADS", "1");
@@ -304,7 +305,8 @@ fn any_terms_may_be_left_out() {
 fn signals_stop_and_save() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let folder = folder();
-        let mut child = run(folder.path(), &[&ENDLESS, &["--events", "-"]])
+        let flags = ["--events", "-", "--on-hangup", "stop"];
+        let mut child = run(folder.path(), &[&ENDLESS, &flags])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -318,6 +320,23 @@ fn signals_stop_and_save() {
         );
         assert!(!pixels(&folder.path().join("out.png")).is_empty());
     }
+}
+
+#[test]
+fn a_hangup_is_no_reason_to_stop() {
+    let folder = folder();
+    let mut child = run(folder.path(), &[&ENDLESS, &["--events", "-"]])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    wait_for_steps(&mut child, 3);
+    send("HUP", &child);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(child.try_wait().expect("a child").is_none());
+    send("TERM", &child);
+    assert_eq!(child.wait().expect("an end").code(), Some(143));
+    assert!(!pixels(&folder.path().join("out.png")).is_empty());
 }
 
 #[test]
@@ -365,7 +384,7 @@ fn losses_that_overflow_end_the_run_with_the_picture_saved() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_saved_in_its_place_is_saved_elsewhere() {
+fn a_picture_that_cannot_be_saved_in_its_place_is_kept_with_the_run() {
     let folder = folder();
     let place = folder.path().join("place");
     fs::create_dir(&place).expect("a folder");
@@ -384,11 +403,9 @@ fn a_picture_that_cannot_be_saved_in_its_place_is_saved_elsewhere() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{words}");
     assert!(words.contains("place/a.png"), "{words}");
-    let rescued = fs::read_dir(folder.path())
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").path())
-        .find(|path| path.to_string_lossy().contains("impasto-"))
-        .expect("the picture was saved in the temporary folder");
+    let runs = fs::read_dir(folder.path().join("data/impasto/runs")).expect("the runs");
+    let run = runs.last().expect("a run").expect("an entry").path();
+    let rescued = run.join("result.png");
     assert!(words.contains(&*rescued.to_string_lossy()), "{words}");
     assert!(!pixels(&rescued).is_empty());
 }
@@ -402,6 +419,7 @@ fn without_an_output_the_name_is_made_from_the_pictures() {
             .args(["run", CONTENT, STYLE, "--device", "cpu"])
             .args(TINY);
         let status = command
+            .env("XDG_DATA_HOME", folder.path().join("data"))
             .current_dir(folder.path())
             .stderr(Stdio::null())
             .status();

@@ -51,7 +51,7 @@ fn endless(folder: &tempfile::TempDir) -> Job {
 }
 
 fn begin(job: Job) -> Link {
-    worker::start(job).expect("a thread").0
+    worker::start(job, None).expect("a thread").0
 }
 
 fn send(link: &Link, command: Command) {
@@ -278,7 +278,7 @@ fn previews_and_snapshots_come_when_asked_for() {
 #[test]
 fn it_saves_when_its_front_end_goes_away() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (link, thread) = worker::start(endless(&folder)).expect("a thread");
+    let (link, thread) = worker::start(endless(&folder), None).expect("a thread");
     wait_for_step(&link);
     drop(link);
     thread.join().expect("the painter ends by itself");

@@ -22,5 +22,5 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         preset_name: None,
         overrides: Overrides::default(),
     };
-    paint(plan, &args.screen, None)
+    paint(plan, &args.keep, &args.screen, None)
 }

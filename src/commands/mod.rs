@@ -1,15 +1,21 @@
 //! What each command does.
 
+mod attach;
 mod bench;
 mod demo;
 mod doctor;
+mod engine;
 mod fetch;
 mod fit;
+pub mod keep;
 mod measure;
 mod presets;
+mod resume;
 mod run;
+pub mod runs;
 mod show;
 mod start;
+mod stop;
 mod weights;
 
 pub use run::unused_output;
@@ -21,9 +27,12 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Command, CompletionsArgs, ManArgs, PresetArgs};
 use crate::engine::EngineError;
+use crate::host::HostError;
 use crate::job::{JobError, PlanError};
 use crate::picture::PictureError;
 use crate::preset::{Library, Preset, PresetError};
+use crate::remote::RemoteError;
+use crate::runs::RunError;
 use crate::weights::{NetworkError, WeightsError};
 
 /// Why a command ended other than well.
@@ -50,6 +59,11 @@ pub fn carry_out(cli: Cli) -> ExitCode {
     let outcome = match command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Attach(args) => attach::attach(&args),
+        Command::Stop(args) => stop::stop(&args),
+        Command::Resume(args) => resume::resume(&args),
+        Command::Runs(command) => runs::runs(&command),
+        Command::Engine(args) => engine::engine(&args),
         Command::Show(args) => show::show(&args),
         Command::Presets(command) => presets::presets(&command),
         Command::Weights(command) => weights::weights(&command),
@@ -166,6 +180,24 @@ impl From<WeightsError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
         Self::Failed(error.to_string())
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome};
-use crate::cli::{RunArgs, ScreenArgs};
-use crate::headless;
+use super::{Failure, Outcome, keep};
+use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
+use crate::headless::{self, Leave};
 use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
 use crate::picture::{self, Source, display_path};
 use crate::preset::{Library, Preset};
@@ -38,19 +38,40 @@ pub fn run(args: &RunArgs) -> Outcome {
         preset_name,
         overrides,
     };
-    paint(plan, &args.screen, args.events.as_deref())
+    paint(plan, &args.keep, &args.screen, args.events.as_deref())
 }
 
 /// Paints under the dashboard where there is a terminal for it, else with a
 /// progress line.
-pub fn paint(plan: Plan, screen: &ScreenArgs, events: Option<&Path>) -> Outcome {
+pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&Path>) -> Outcome {
     plan.check()?;
     let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
+    let stays = keep.on_hangup == OnHangup::Detach;
     if screen.headless || stdout_is_taken || !tui::opens_here() {
-        let job = plan.load(&mut |_| {})?;
-        return headless::paint(job, events);
+        let job = plan.clone().load(&mut |_| {})?;
+        let sizes = job.sizes();
+        let (link, thread) = keep::paint_here(&plan, job, keep.run_dir.as_deref())?;
+        let leave = if stays {
+            Leave::StopUnlessHangup
+        } else {
+            Leave::Stop
+        };
+        let outcome = headless::follow(&link, sizes, events, leave);
+        // Without commands to wait for, a painter's thread ends.
+        drop(link);
+        let _ = thread.join();
+        return outcome;
     }
-    tui::paint(plan, screen.into(), events, &mut tui::remote::in_process)
+    let options = tui::Options {
+        stop_on_hangup: !stays,
+        ..screen.into()
+    };
+    tui::paint(
+        plan,
+        options,
+        events,
+        &mut keep::engine(keep.run_dir.clone()),
+    )
 }
 
 impl From<&ScreenArgs> for tui::Options {

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, keep};
 use crate::cli::{Cli, StartArgs};
 use crate::tui;
 
@@ -15,6 +15,6 @@ pub fn start(args: &StartArgs) -> Outcome {
     tui::choose(
         (&args.compute).into(),
         (&args.screen).into(),
-        &mut tui::remote::in_process,
+        &mut keep::engine(None),
     )
 }

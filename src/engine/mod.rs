@@ -38,6 +38,7 @@ pub mod resident;
 pub mod room;
 pub mod scalars;
 pub mod slices;
+pub mod state;
 pub mod tiles;
 pub mod weights;
 pub mod work;

@@ -3,6 +3,7 @@
 mod fitting;
 mod start;
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use tch::{Device, Tensor};
@@ -14,12 +15,14 @@ use super::pixels::{picture_of, tensor_of};
 use super::precision::{self, Precision};
 use super::preview::PreviewCopy;
 use super::room::Room;
+use super::state::State;
 use super::weights::Provenance;
 use super::{EngineError, Result, device, memory};
-use crate::job::{Job, Size};
+use crate::job::{Input, Job, Size};
 use crate::picture::{Picture, fit_long_side};
 use crate::preset::{Layer, Preset, Term};
 use crate::protocol::{Memory, Step};
+use crate::runs::checkpoint::{Contents, Position};
 
 /// After so many evaluations that were not finite a run ends.
 const MOST_FAILURES: u32 = 3;
@@ -275,6 +278,90 @@ impl Painter {
     fn on_stream<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let stream = self.place.stream;
         stream.run(|| work(self))
+    }
+
+    /// Where the run stands, and all that is needed to go on from there; none
+    /// before the first scale. What is in `kept` is on the disk already.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn checkpoint(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, State)>> {
+        self.on_stream(|painter| painter.checkpoint_here(kept))
+    }
+
+    fn checkpoint_here(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, State)>> {
+        self.settle()?;
+        let Some(scale) = self.scale else {
+            return Ok(None);
+        };
+        let mut state = State::new(kept);
+        self.descent.save(&mut state)?;
+        let position = Position {
+            preset: self.job.preset.clone(),
+            start: self.job.start.as_ref().map(Input::of),
+            output: self.job.output.clone(),
+            sizes: self.sizes.clone(),
+            tile: self.tile,
+            scale: scale as u32,
+            iteration: self.iteration,
+            in_scale: self.in_scale,
+            failures: self.failures,
+            elapsed: 0.0,
+        };
+        Ok(Some((position, state)))
+    }
+
+    /// Goes on from a checkpoint of this job. `tell` hears what begins.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another job, or memory runs out.
+    pub fn restore(
+        &mut self,
+        position: &Position,
+        contents: Contents,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        self.on_stream(|painter| painter.restore_here(position, contents, tell))
+    }
+
+    fn restore_here(
+        &mut self,
+        position: &Position,
+        contents: Contents,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let scale = position.scale as usize;
+        let same = |(kept, own): (&Size, &Size)| {
+            kept.width <= own.width
+                && kept.height <= own.height
+                && kept.iterations == own.iterations
+        };
+        let fits = position.sizes.len() == self.sizes.len()
+            && position.sizes.iter().zip(&self.sizes).all(same);
+        let Some(size) = position.sizes.get(scale).copied().filter(|_| fits) else {
+            return Err(EngineError::Torch(
+                "the checkpoint is of a run with other sizes".to_owned(),
+            ));
+        };
+        self.sizes.clone_from(&position.sizes);
+        self.tile = position.tile;
+        self.targets = self.targets_at(scale, tell)?;
+        let state = State::read(contents)?;
+        if let Err(error) = self.descent.restore(&state, size) {
+            // Another processor learns in another way: the picture counts.
+            let name = if state.has("best") { "best" } else { "image" };
+            let best = descent::image_of(&state, name, size, self.device)?;
+            self.descent = descent::build(&self.job.preset.optimizer, self.place);
+            self.descent.begin(&best, Some(&best))?;
+            self.progress.notices.push(format!(
+                "what the optimizer had learnt cannot be used here ({error}); it starts anew"
+            ));
+        }
+        self.scale = Some(scale);
+        self.iteration = position.iteration;
+        self.in_scale = position.in_scale;
+        self.failures = position.failures;
+        Ok(())
     }
 
     fn settle(&mut self) -> Result<()> {

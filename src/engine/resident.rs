@@ -4,12 +4,25 @@
 use tch::{Kind, Tensor};
 
 use crate::engine::recorder::copied;
+use crate::engine::state::State;
 use crate::engine::{EngineError, Result};
 
 /// As in the plain Adam.
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.99;
 const EPSILON: f64 = 1e-8;
+
+/// What a checkpoint calls the tensors of [`ResidentAdam::state`].
+const NAMES: [&str; 8] = [
+    "image",
+    "adam.first",
+    "adam.second",
+    "adam.steps",
+    "best",
+    "best.total",
+    "adam.softened",
+    "adam.failures",
+];
 
 /// Adam over an image, with every tensor in place: each keeps its memory for as
 /// long as this lives, so a captured step finds it again.
@@ -168,6 +181,34 @@ impl ResidentAdam {
             &self.failures,
         ]
         .map(Tensor::shallow_clone)
+    }
+
+    /// Puts down all that a step changes.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn save(&self, state: &mut State) -> Result<()> {
+        NAMES
+            .iter()
+            .zip(self.state())
+            .try_for_each(|(name, tensor)| state.put(name, &tensor))
+    }
+
+    /// Takes up what was put down of images of the same shape.
+    ///
+    /// # Errors
+    /// When something is missing or of another shape.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        for (name, mut tensor) in NAMES.iter().zip(self.state()) {
+            let kept = state.tensor(name, tensor.device())?;
+            if kept.size() != tensor.size() || kept.f_kind()? != tensor.f_kind()? {
+                return Err(EngineError::Torch(format!(
+                    "{name} in the checkpoint has another shape"
+                )));
+            }
+            tensor.f_copy_(&kept)?;
+        }
+        Ok(())
     }
 
     /// The image to evaluate next: always the same tensor, changed in place.

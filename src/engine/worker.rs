@@ -1,10 +1,15 @@
 //! A thread around the painter: commands in, events out.
 
+mod keeping;
 mod telling;
+
+pub use keeping::Keeping;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,9 +20,16 @@ use crate::job::{Job, Painted, Recipe, check_network, go_on_from};
 use crate::picture;
 use crate::preset::{Preset, Start};
 use crate::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
+use crate::runs::checkpoint::Checkpoint;
+use keeping::Keeper;
 
 /// How many events may wait for a slow reader before steps are left out.
 const EVENTS_WAITING: usize = 1024;
+
+/// How long a picture that can be saved nowhere waits in memory, and how often
+/// saving is tried.
+const PATIENCE: Duration = Duration::from_secs(3600);
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The steps before each scale but the first.
 const SCALE_STEPS: u32 = 2;
@@ -27,9 +39,12 @@ const SCALE_STEPS: u32 = 2;
 /// the picture is saved first. Then the thread waits for
 /// [`Command::Restart`], until the command side is dropped.
 ///
+/// With `keeping`, the run is kept on the disk, and goes on from the checkpoint
+/// in there, if any.
+///
 /// # Errors
 /// When the system gives no thread.
-pub fn start(job: Job) -> std::io::Result<(Link, JoinHandle<()>)> {
+pub fn start(job: Job, keeping: Option<Keeping>) -> std::io::Result<(Link, JoinHandle<()>)> {
     let (commands, inbox) = channel();
     let (outbox, events) = sync_channel(EVENTS_WAITING);
     let preview = PreviewSlot::default();
@@ -38,10 +53,14 @@ pub fn start(job: Job) -> std::io::Result<(Link, JoinHandle<()>)> {
         outbox,
         slot: preview.clone(),
     };
+    let (mut keeper, from) = match keeping.map(Keeper::start).transpose()? {
+        Some((keeper, from)) => (Some(keeper), from),
+        None => (None, None),
+    };
     let thread = std::thread::Builder::new()
         .name("painter".to_owned())
         .spawn(move || {
-            let runs = AssertUnwindSafe(|| paint_all(job, &line));
+            let runs = AssertUnwindSafe(|| paint_all(job, &line, keeper.as_mut(), from));
             if let Err(panic) = catch_unwind(runs) {
                 let words = panic
                     .downcast_ref::<String>()
@@ -66,18 +85,47 @@ pub fn start(job: Job) -> std::io::Result<(Link, JoinHandle<()>)> {
 }
 
 /// Paints one run after another, as long as there are restarts.
-fn paint_all(job: Job, line: &Line) {
+fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: Option<Checkpoint>) {
     let mut next = Some(job);
     while let Some(job) = next.take() {
         let mut steps = Steps::new(line, FIRST_STEPS);
-        match Painter::new(job, &mut |what| steps.tell(what)) {
-            Ok(painter) => next = Worker::new(painter, line, steps).paint(),
+        let from = from.take();
+        match begin(job, from.as_ref(), &mut |what| steps.tell(what)) {
+            Ok(painter) => {
+                let mut worker = Worker::new(painter, line, steps, keeper.as_deref_mut());
+                if let Some(Checkpoint { position, .. }) = &from {
+                    worker.painted =
+                        Duration::try_from_secs_f64(position.elapsed).unwrap_or_default();
+                    worker.told = worker.painted;
+                    worker.steps = None;
+                }
+                next = worker.paint();
+            }
             Err(error) => line.tell(Event::Failed {
                 message: error.to_string(),
                 output: None,
             }),
         }
     }
+}
+
+/// A painter at the beginning of its job, or where a checkpoint says.
+fn begin(
+    mut job: Job,
+    from: Option<&Checkpoint>,
+    tell: &mut dyn FnMut(&str),
+) -> super::Result<Painter> {
+    let Some(Checkpoint {
+        position, contents, ..
+    }) = from
+    else {
+        return Painter::new(job, tell);
+    };
+    job.preset = position.preset.clone();
+    job.output.clone_from(&position.output);
+    let mut painter = Painter::new(job, tell)?;
+    painter.restore(position, contents.clone(), tell)?;
+    Ok(painter)
 }
 
 /// The worker's end of the line to a front end.
@@ -130,6 +178,8 @@ enum Mode {
 struct Worker<'a> {
     painter: Painter,
     line: &'a Line,
+    /// Keeps the run on the disk.
+    keeper: Option<&'a mut Keeper>,
     /// The preparation that is under way; none between two scales.
     steps: Option<Steps<'a>>,
     mode: Mode,
@@ -148,10 +198,16 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(painter: Painter, line: &'a Line, steps: Steps<'a>) -> Self {
+    fn new(
+        painter: Painter,
+        line: &'a Line,
+        steps: Steps<'a>,
+        keeper: Option<&'a mut Keeper>,
+    ) -> Self {
         Self {
             painter,
             line,
+            keeper,
             steps: Some(steps),
             mode: Mode::Running,
             next: None,
@@ -186,13 +242,19 @@ impl<'a> Worker<'a> {
         loop {
             self.obey()?;
             if self.mode == Mode::Stopping || self.painter.is_finished() {
-                return self.drain();
+                self.drain()?;
+                return if self.next.is_none() && !self.painter.is_finished() {
+                    self.keep_at_once()
+                } else {
+                    Ok(())
+                };
             }
             self.prepare_scale()?;
             let progress = self.painter.step()?;
             self.tell_progress(progress)?;
             self.show_preview(false)?;
             self.tell_memory();
+            self.keep()?;
             if self.mode == Mode::Single {
                 self.pause()?;
             }
@@ -311,6 +373,10 @@ impl<'a> Worker<'a> {
             }
             Command::Snapshot { output } => {
                 self.drain()?;
+                let output = match &self.keeper {
+                    Some(keeper) if output.as_os_str().is_empty() => keeper.snapshot(iteration),
+                    _ => output,
+                };
                 let event = match self.save(&output) {
                     Ok(()) => Event::Saved { iteration, output },
                     Err(message) => Event::Notice { iteration, message },
@@ -329,7 +395,8 @@ impl<'a> Worker<'a> {
         self.line.tell(Event::Paused {
             iteration: self.painter.iteration(),
         });
-        Ok(())
+        // A pause may be long.
+        self.keep_at_once()
     }
 
     fn change(&mut self, preset: Preset) -> super::Result<()> {
@@ -403,7 +470,7 @@ impl<'a> Worker<'a> {
         // What is not painted yet must not take the place of an older picture.
         let saved = match self.painter.iteration() {
             0 => (None, None),
-            _ => self.save_or_rescue(),
+            _ => self.save_patiently(),
         };
         let event = match (result, saved) {
             (Ok(()), (output, None)) => Event::Finished {
@@ -424,14 +491,48 @@ impl<'a> Worker<'a> {
         self.line.tell(event);
     }
 
+    /// Saves the picture. A run that is kept on the disk waits for room where
+    /// there is none anywhere: the picture is still in memory.
+    fn save_patiently(&mut self) -> (Option<PathBuf>, Option<String>) {
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            let saved = self.save_or_rescue();
+            let (None, Some(problem)) = &saved else {
+                return saved;
+            };
+            if self.keeper.is_none() || began.elapsed() > PATIENCE {
+                return saved;
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.note(Some(format!(
+                    "{problem}; the picture is safe in memory, and saving it is tried again every \
+                     few seconds for an hour: make room, or stop to give it up"
+                )));
+            }
+            match self.line.inbox.recv_timeout(TRY_AGAIN) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return saved,
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
     /// Saves the picture where it should go or, if that fails, where there is
     /// room. Returns where it is and what went wrong.
     fn save_or_rescue(&self) -> (Option<PathBuf>, Option<String>) {
         let output = &self.painter.job().output;
+        let kept = self.keeper.as_ref().map(|keeper| keeper.result.as_path());
+        let kept = kept.filter(|kept| self.save(kept).is_ok());
         let problem = match self.save(output) {
             Ok(()) => return (Some(output.clone()), None),
             Err(problem) => problem,
         };
+        if let Some(kept) = kept {
+            return (Some(kept.to_owned()), Some(problem));
+        }
+        if self.keeper.is_some() {
+            return (None, Some(problem));
+        }
         let rescue = std::env::temp_dir().join(format!("impasto-{}.png", std::process::id()));
         let saved = self.save(&rescue).is_ok();
         (saved.then_some(rescue), Some(problem))

@@ -194,11 +194,11 @@ mod tests {
             ),
             (
                 "schedule.9.size=64",
-                "the schedule's scales are counted from 0 to 3",
+                "the schedule's scales are counted from 0 to 2",
             ),
             (
                 "schedule.x.size=64",
-                "the schedule's scales are counted from 0 to 3",
+                "the schedule's scales are counted from 0 to 2",
             ),
             ("schedule=[]", "the schedule is empty"),
             (

@@ -203,7 +203,7 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
             },
             _,
         ) => {
-            headless::say(&format!("saved {}", display_path(output)));
+            headless::say(&format!("saved {}", display_path(headless::near(output))));
             headless::show_picture(output, Some(graphics));
             stopped()
         }

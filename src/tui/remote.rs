@@ -63,7 +63,7 @@ pub struct Arrival {
 /// # Errors
 /// As [`worker::start`].
 pub fn in_process(_: &Plan, job: Job) -> io::Result<Started> {
-    let (link, thread) = worker::start(job)?;
+    let (link, thread) = worker::start(job, None)?;
     Ok(Started {
         link,
         thread,

@@ -2,15 +2,18 @@
 
 use tch::{Device, Tensor};
 
-use super::{Descent, Images, Outcome, Place, Scene, Told, is_gpu};
+use super::{Descent, Images, Outcome, Place, Scene, Told, image_of, is_gpu};
 use crate::engine::Result;
 use crate::engine::evaluate::{Evaluation, Findings};
 use crate::engine::optimizer::Optimizer;
 use crate::engine::recorder::{Recorder, Run, Work, copied};
 use crate::engine::scalars::{Reading, Readout};
+use crate::engine::state::State;
+use crate::job::Size;
 
 /// Evaluates, reads, and asks an optimizer.
 pub struct Hosted {
+    device: Device,
     optimizer: Box<dyn Optimizer>,
     /// The image to evaluate next.
     image: Option<Tensor>,
@@ -28,6 +31,7 @@ struct Best {
 impl Hosted {
     pub fn new(optimizer: Box<dyn Optimizer>, place: Place) -> Self {
         Self {
+            device: place.device,
             optimizer,
             image: None,
             best: None,
@@ -117,6 +121,32 @@ impl Descent for Hosted {
         if let Some(best) = &mut self.best {
             best.total = f64::INFINITY;
         }
+        Ok(())
+    }
+
+    fn save(&self, state: &mut State) -> Result<()> {
+        if let Some(image) = &self.image {
+            state.put("image", image)?;
+        }
+        if let Some(best) = &self.best {
+            state.put("best", &best.image)?;
+            state.put_number("best.total", best.total);
+        }
+        self.optimizer.save(state)
+    }
+
+    fn restore(&mut self, state: &State, size: Size) -> Result<()> {
+        self.forget_scene();
+        let image = image_of(state, "image", size, self.device)?;
+        self.best = None;
+        if state.has("best") {
+            self.best = Some(Best {
+                image: image_of(state, "best", size, self.device)?,
+                total: state.number("best.total")?,
+            });
+        }
+        self.optimizer.restore(state, &image)?;
+        self.image = Some(image);
         Ok(())
     }
 

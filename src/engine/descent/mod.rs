@@ -15,15 +15,17 @@ mod tests;
 pub use hosted::Hosted;
 pub use resident::Resident;
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::Result;
 use super::accelerator::Stream;
 use super::evaluate::{Evaluation, OnDevice, evaluate, evaluate_on_device};
 use super::loss::Targets;
 use super::network::Vgg;
 use super::optimizer;
 use super::scalars::Reading;
+use super::state::State;
+use super::{EngineError, Result};
+use crate::job::Size;
 use crate::preset::{self, OptimizerKind, Preset};
 
 /// What an image is measured by.
@@ -120,6 +122,20 @@ pub trait Descent: Send {
     /// When libtorch fails.
     fn restart(&mut self) -> Result<()>;
 
+    /// Puts down where it is and what was learnt, to go on from there. To be
+    /// called after [`Descent::drain`].
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    fn save(&self, state: &mut State) -> Result<()>;
+
+    /// Goes on where one of its kind put down what it knew, with images of
+    /// `size`.
+    ///
+    /// # Errors
+    /// When something is missing or of another size.
+    fn restore(&mut self, state: &State, size: Size) -> Result<()>;
+
     /// The images, as they are when all that was submitted is done; none
     /// before the beginning.
     fn images(&self) -> Option<Images<'_>>;
@@ -165,4 +181,19 @@ pub fn build(optimizer: &preset::Optimizer, place: Place) -> Box<dyn Descent> {
         OptimizerKind::Adam if place.resident => Box::new(Resident::new(optimizer.rate, place)),
         _ => Box::new(Hosted::new(optimizer::build(optimizer), place)),
     }
+}
+
+/// The image of that name in a checkpoint, `[1, 3, H, W]`.
+///
+/// # Errors
+/// When there is none of this size.
+pub fn image_of(state: &State, name: &str, size: Size, device: Device) -> Result<Tensor> {
+    let image = state.tensor(name, device)?;
+    let wanted = [1, 3, i64::from(size.height), i64::from(size.width)];
+    if image.size() != wanted || image.f_kind()? != Kind::Float {
+        return Err(EngineError::Torch(format!(
+            "{name} in the checkpoint is no image of this size"
+        )));
+    }
+    Ok(image)
 }

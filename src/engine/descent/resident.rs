@@ -3,13 +3,15 @@
 use tch::Tensor;
 
 use super::leash::Leash;
-use super::{Descent, Images, Outcome, Place, Scene, Told, is_gpu};
+use super::{Descent, Images, Outcome, Place, Scene, Told, image_of, is_gpu};
 use crate::engine::evaluate::Findings;
 use crate::engine::loss_ring::{LossCopy, LossRing, LossRows};
 use crate::engine::recorder::{Recorder, Work};
 use crate::engine::resident::ResidentAdam;
 use crate::engine::scalars::Readout;
+use crate::engine::state::State;
 use crate::engine::{EngineError, Result};
+use crate::job::Size;
 
 /// The losses of so many iterations are kept: more than can be submitted from
 /// the start of one copy to the end of the next, so that none are missed.
@@ -200,6 +202,29 @@ impl Descent for Resident {
             Some(adam) => adam.restart(),
             None => Ok(()),
         }
+    }
+
+    fn save(&self, state: &mut State) -> Result<()> {
+        state.put_number("adam.rate", self.rate);
+        state.put_number("adam.told", f64::from(self.failures));
+        match &self.adam {
+            Some(adam) => adam.save(state),
+            None => Ok(()),
+        }
+    }
+
+    fn restore(&mut self, state: &State, size: Size) -> Result<()> {
+        self.forget_scene();
+        let device = self.place.device;
+        let image = image_of(state, "image", size, device)?;
+        let best = image_of(state, "best", size, device)?;
+        self.rate = state.number("adam.rate")?;
+        self.failures = state.number("adam.told")? as u32;
+        let mut adam = ResidentAdam::new(&image, self.rate)?;
+        adam.keep(&best)?;
+        adam.restore(state)?;
+        self.adam = Some(adam);
+        Ok(())
     }
 
     fn images(&self) -> Option<Images<'_>> {

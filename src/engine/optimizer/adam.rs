@@ -2,8 +2,9 @@
 
 use tch::Tensor;
 
-use super::{Optimizer, Proposal};
+use super::{Optimizer, Proposal, tensor_like};
 use crate::engine::Result;
+use crate::engine::state::State;
 
 const BETA1: f64 = 0.9;
 /// As in style-transfer-pytorch: the gradient changes its size so quickly here
@@ -68,6 +69,29 @@ impl Optimizer for Adam {
 
     fn restart(&mut self) {
         self.moments = None;
+    }
+
+    fn save(&self, state: &mut State) -> Result<()> {
+        state.put_number("adam.rate", self.rate);
+        if let Some(moments) = &self.moments {
+            state.put_number("adam.steps", f64::from(moments.steps));
+            state.put("adam.first", &moments.first)?;
+            state.put("adam.second", &moments.second)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &State, like: &Tensor) -> Result<()> {
+        self.rate = state.number("adam.rate")?;
+        self.moments = None;
+        if state.has("adam.first") {
+            self.moments = Some(Moments {
+                first: tensor_like(state, "adam.first", like)?,
+                second: tensor_like(state, "adam.second", like)?,
+                steps: state.number("adam.steps")? as i32,
+            });
+        }
+        Ok(())
     }
 
     fn soften(&mut self) {

@@ -10,12 +10,14 @@
 //! (projected L-BFGS).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tch::{Device, Kind, Tensor};
 
 use super::waves::Waves;
-use super::{Optimizer, Proposal};
+use super::{Optimizer, Proposal, tensor_like};
 use crate::engine::Result;
+use crate::engine::state::State;
 
 /// The share of the promised decrease that a step must bring (Armijo).
 const ARMIJO: f64 = 1e-4;
@@ -32,6 +34,9 @@ const FIRST_STEP: f64 = 0.02;
 const REACH: f64 = 2.5;
 /// A pair counts as curvature only if s·y exceeds this share of |s|·|y|.
 const LEAST_CURVATURE: f64 = 1e-6;
+
+/// The number of the next pair.
+static NEXT_PAIR: AtomicU64 = AtomicU64::new(0);
 
 const RESTARTED: &str = "L-BFGS found no good step and started its history anew";
 const SETTLED: &str = "L-BFGS has settled: no step lowers the total noticeably any more";
@@ -57,6 +62,9 @@ pub struct Lbfgs {
 /// How the gradient changed (`y`) along a step (`s`).
 #[derive(Debug)]
 struct Pair {
+    /// No other pair of this process has this number, nor had any of the run
+    /// that it goes on with.
+    number: u64,
     s: Tensor,
     y: Tensor,
     s_dot_y: f64,
@@ -104,6 +112,7 @@ impl Lbfgs {
                 self.pairs.pop_front();
             }
             self.pairs.push_back(Pair {
+                number: NEXT_PAIR.fetch_add(1, Ordering::Relaxed),
                 s,
                 y,
                 s_dot_y,
@@ -224,6 +233,79 @@ impl Optimizer for Lbfgs {
         self.settled = false;
     }
 
+    fn save(&self, state: &mut State) -> Result<()> {
+        state.put_number("lbfgs.next", NEXT_PAIR.load(Ordering::Relaxed) as f64);
+        state.put_number("lbfgs.capacity", self.capacity as f64);
+        state.put_number("lbfgs.rate", self.rate);
+        state.put_number("lbfgs.caution", self.caution);
+        state.put_number("lbfgs.settled", f64::from(u8::from(self.settled)));
+        state.put_number("lbfgs.pairs", self.pairs.len() as f64);
+        for (index, pair) in self.pairs.iter().enumerate() {
+            let numbers = [pair.number as f64, pair.s_dot_y, pair.y_dot_weighed_y];
+            for (what, number) in PAIR_NUMBERS.iter().zip(numbers) {
+                state.put_number(&format!("lbfgs.{index}.{what}"), number);
+            }
+            let [s, y] = pair_names(pair.number);
+            state.put_frozen(&s, &pair.s)?;
+            state.put_frozen(&y, &pair.y)?;
+        }
+        if let Some(accepted) = &self.accepted {
+            state.put_number("lbfgs.accepted.loss", accepted.loss);
+            state.put("lbfgs.accepted.image", &accepted.image)?;
+            state.put("lbfgs.accepted.gradient", &accepted.gradient)?;
+        }
+        if let Some(trial) = &self.trial {
+            state.put_number("lbfgs.trial.length", trial.length);
+            state.put_number("lbfgs.trial.rejected", f64::from(trial.rejected));
+            state.put("lbfgs.trial.direction", &trial.direction)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &State, like: &Tensor) -> Result<()> {
+        self.restart();
+        let next = state.number("lbfgs.next")? as u64;
+        NEXT_PAIR.fetch_max(next, Ordering::Relaxed);
+        self.capacity = (state.number("lbfgs.capacity")? as usize).max(1);
+        self.rate = state.number("lbfgs.rate")?;
+        self.caution = state.number("lbfgs.caution")?;
+        self.settled = state.number("lbfgs.settled")? != 0.0;
+        let count = state.number("lbfgs.pairs")? as usize;
+        for index in 0..count.min(self.capacity) {
+            let number = |what: &str| state.number(&format!("lbfgs.{index}.{what}"));
+            let [name, s_dot_y, y_dot_weighed_y] = PAIR_NUMBERS.map(number);
+            let name = name? as u64;
+            let names = pair_names(name);
+            if !names.iter().all(|name| state.has(name)) {
+                self.restart();
+                return Ok(());
+            }
+            let [s, y] = names.map(|name| tensor_like(state, &name, like));
+            self.pairs.push_back(Pair {
+                number: name,
+                s: s?,
+                y: y?,
+                s_dot_y: s_dot_y?,
+                y_dot_weighed_y: y_dot_weighed_y?,
+            });
+        }
+        if state.has("lbfgs.accepted.image") {
+            self.accepted = Some(Point {
+                image: tensor_like(state, "lbfgs.accepted.image", like)?,
+                loss: state.number("lbfgs.accepted.loss")?,
+                gradient: tensor_like(state, "lbfgs.accepted.gradient", like)?,
+            });
+        }
+        if state.has("lbfgs.trial.direction") {
+            self.trial = Some(Trial {
+                direction: tensor_like(state, "lbfgs.trial.direction", like)?,
+                length: state.number("lbfgs.trial.length")?,
+                rejected: state.number("lbfgs.trial.rejected")? as u32,
+            });
+        }
+        Ok(())
+    }
+
     fn limit_history(&mut self, history: usize) {
         self.capacity = history.max(1);
         while self.pairs.len() > self.capacity {
@@ -235,6 +317,14 @@ impl Optimizer for Lbfgs {
         self.restart();
         self.rate *= 0.5;
     }
+}
+
+/// What a checkpoint says of a pair.
+const PAIR_NUMBERS: [&str; 3] = ["number", "s_dot_y", "y_dot_weighed_y"];
+
+/// What the tensors of a pair are called.
+fn pair_names(number: u64) -> [String; 2] {
+    ["s", "y"].map(|vector| format!("lbfgs.{vector}{number}"))
 }
 
 fn point(image: &Tensor, loss: f64, gradient: &Tensor) -> Point {

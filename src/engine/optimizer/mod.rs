@@ -14,7 +14,8 @@ pub use lbfgs::Lbfgs;
 
 use tch::Tensor;
 
-use super::Result;
+use super::state::State;
+use super::{EngineError, Result};
 use crate::preset::{self, OptimizerKind};
 
 /// An optimizer over images `[1, 3, H, W]` whose values stay within 0..1.
@@ -34,6 +35,20 @@ pub trait Optimizer: Send {
 
     /// Remembers no more than so many steps from here on.
     fn limit_history(&mut self, _history: usize) {}
+
+    /// Puts down what it learnt.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    fn save(&self, state: &mut State) -> Result<()>;
+
+    /// Takes up what one of its kind put down, for images on `device`. Without
+    /// its frozen tensors it begins anew, with steps as small as trouble has
+    /// made them.
+    ///
+    /// # Errors
+    /// When something is missing, or of another shape than `like`, an image.
+    fn restore(&mut self, state: &State, like: &Tensor) -> Result<()>;
 
     /// Forgets what it learnt and takes smaller steps, after a step that led
     /// nowhere good.
@@ -55,4 +70,15 @@ pub fn build(preset: &preset::Optimizer) -> Box<dyn Optimizer> {
         OptimizerKind::Lbfgs => Box::new(Lbfgs::new(preset.history, preset.rate)),
         OptimizerKind::Adam => Box::new(Adam::new(preset.rate)),
     }
+}
+
+/// The tensor of that name, if it has the shape of `like`; on its device.
+fn tensor_like(state: &State, name: &str, like: &Tensor) -> Result<Tensor> {
+    let tensor = state.tensor(name, like.device())?;
+    if tensor.size() != like.size() || tensor.f_kind()? != like.f_kind()? {
+        return Err(EngineError::Torch(format!(
+            "{name} in the checkpoint is no image of this size"
+        )));
+    }
+    Ok(tensor)
 }

@@ -1,0 +1,83 @@
+//! `impasto attach`: the dashboard on a run that is being painted.
+
+use super::{Failure, Outcome, keep};
+use crate::cli::{AttachArgs, WhichRun};
+use crate::headless::{self, Leave};
+use crate::job::{PictureFile, Plan};
+use crate::line::Role;
+use crate::remote;
+use crate::runs::{Entry, Run, RunError, Runs, Standing};
+use crate::tui;
+use crate::tui::remote::Arrival;
+
+pub fn attach(args: &AttachArgs) -> Outcome {
+    let run = painted(&args.which)?;
+    let role = if args.watch { Role::Watch } else { Role::Steer };
+    let connection = remote::reach(&run, role)?;
+    if args.screen.headless || !tui::opens_here() {
+        let sizes = run.job()?.sizes();
+        return headless::follow(&connection.link, sizes, None, Leave::Detach);
+    }
+    let started = keep::started(&run, connection);
+    tui::attach(arrival(&run), started, (&args.screen).into())
+}
+
+/// The run that is meant, if it is being painted; without a name the latest
+/// that is.
+pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
+    let run = match (&which.run_dir, &which.run) {
+        (Some(folder), _) => Run::open(folder)?,
+        (None, Some(name)) => Runs::open()?.find(name)?,
+        (None, None) => {
+            let latest = latest(|run| run.is_painting())?;
+            return latest.ok_or_else(|| {
+                Failure::Usage(
+                    "no run is being painted; `impasto runs list` lists those there are".to_owned(),
+                )
+            });
+        }
+    };
+    if run.is_painting() {
+        return Ok(run);
+    }
+    let name = run.name();
+    let what = match run.standing() {
+        Standing::Finished => "is finished",
+        Standing::Stopped => "was stopped",
+        Standing::Failed => "has failed",
+        _ => "is not being painted any more",
+    };
+    let next = match run.standing() {
+        Standing::Finished => format!("`impasto runs show {name}` tells how it went"),
+        _ => format!("`impasto resume {name}` goes on with it"),
+    };
+    Err(Failure::Usage(format!("{name} {what}; {next}")))
+}
+
+/// The newest run that fits.
+pub fn latest(fits: impl Fn(&Run) -> bool) -> Result<Option<Run>, RunError> {
+    let runs = Runs::open()?.all()?.into_iter();
+    let whole = |entry| match entry {
+        Entry::Run(run) => Some(*run),
+        Entry::Broken { .. } => None,
+    };
+    Ok(runs.filter_map(whole).find(fits))
+}
+
+/// A run as the dashboard comes to it.
+pub fn arrival(run: &Run) -> Arrival {
+    let record = run.record();
+    Arrival {
+        plan: Plan {
+            preset: record.preset.clone(),
+            content: PictureFile::At(run.content_path()),
+            style: PictureFile::At(run.style_path()),
+            compute: record.compute,
+            output: record.output.clone(),
+            preset_name: record.preset_name.clone(),
+            overrides: record.overrides.clone(),
+        },
+        content: record.content.file.clone(),
+        style: record.style.file.clone(),
+    }
+}

@@ -1,0 +1,41 @@
+//! `impasto engine`: paints a run without a front end of its own. The other
+//! commands start it; people need not.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use super::{Failure, Outcome};
+use crate::cli::EngineArgs;
+use crate::headless;
+use crate::host::{self, Ending};
+use crate::protocol::Command;
+use crate::runs::Run;
+
+/// How soon a signal is noticed.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pub fn engine(args: &EngineArgs) -> Outcome {
+    // A session of its own: the terminal that this was started from may go.
+    // Where it is one already, it has what it needs.
+    let _ = rustix::process::setsid();
+    let signal = headless::catch_signals()?;
+    let run = Run::open(&args.folder)?;
+    let lock = run.lock()?;
+    let hosted = host::paint(run, lock, None, Ending::WhenAlone)?;
+    let mut asked_to_stop = false;
+    loop {
+        if signal.load(Ordering::Relaxed) != 0 && !asked_to_stop {
+            asked_to_stop = true;
+            let _ = hosted.link.commands.send(Command::Stop);
+        }
+        match hosted.link.events.recv_timeout(PATIENCE) {
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    hosted
+        .thread
+        .join()
+        .map_err(|_| Failure::Failed("the engine stopped unexpectedly".to_owned()))
+}

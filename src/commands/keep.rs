@@ -1,0 +1,107 @@
+//! A new run: its folder, and the engine that paints it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use crate::engine::worker;
+use crate::headless::say;
+use crate::host::{self, Ending, HostError};
+use crate::job::{Job, PictureFile, Plan};
+use crate::line::Connection;
+use crate::preset::Start;
+use crate::protocol::Link;
+use crate::remote;
+use crate::runs::{NewRun, Run, RunError, Runs};
+use crate::tui::remote::{Remote, Started, in_process};
+
+/// Makes the folder of a new run: the one that is named, or one of its own
+/// among all others.
+fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunError> {
+    let start = match &plan.preset.start {
+        Start::File(path) => Some(PictureFile::At(path.clone())),
+        Start::Content | Start::Noise | Start::Style => None,
+    };
+    // Whoever attaches later may be in another folder.
+    let name = plan
+        .preset_name
+        .as_deref()
+        .map(|name| match Path::new(name).exists() {
+            true => std::path::absolute(name).map_or_else(
+                |_| name.to_owned(),
+                |path| path.to_string_lossy().into_owned(),
+            ),
+            false => name.to_owned(),
+        });
+    let new = NewRun {
+        job,
+        preset_name: name.as_deref(),
+        overrides: &plan.overrides,
+        content: &plan.content,
+        style: &plan.style,
+        start: start.as_ref(),
+    };
+    match folder {
+        Some(folder) => Run::create_at(folder, &new),
+        None => Runs::open()?.create(&new),
+    }
+}
+
+/// What paints a plan under the dashboard: an engine in a process of its own.
+/// Where no folder of the user's choice was asked for and none can be made, it
+/// is this process, and the run ends with it.
+pub fn engine(folder: Option<PathBuf>) -> impl FnMut(&Plan, Job) -> io::Result<Started> {
+    move |plan, job| {
+        let run = match new_run(plan, &job, folder.as_deref()) {
+            Ok(run) => run,
+            Err(error) if folder.is_some() => return Err(io::Error::other(error)),
+            Err(error) => {
+                say(&format!("the run is not kept: {error}"));
+                return in_process(plan, job);
+            }
+        };
+        let connection = remote::launch(&run).map_err(io::Error::other)?;
+        Ok(started(&run, connection))
+    }
+}
+
+/// The line to an engine, as the dashboard takes it.
+pub fn started(run: &Run, connection: Connection) -> Started {
+    let Connection {
+        link,
+        steers,
+        thread,
+        ..
+    } = connection;
+    Started {
+        link,
+        thread,
+        remote: Some(Remote {
+            name: run.name().to_string(),
+            steers,
+        }),
+    }
+}
+
+/// Paints a job in this process, and keeps the run where that is possible.
+///
+/// # Errors
+/// When the folder of the user's choice cannot be used, or the system gives no
+/// thread.
+pub fn paint_here(
+    plan: &Plan,
+    job: Job,
+    folder: Option<&Path>,
+) -> Result<(Link, JoinHandle<()>), HostError> {
+    let run = match new_run(plan, &job, folder) {
+        Ok(run) => run,
+        Err(error) if folder.is_some() => return Err(error.into()),
+        Err(error) => {
+            say(&format!("note: the run is not kept: {error}"));
+            return Ok(worker::start(job, None)?);
+        }
+    };
+    let lock = run.lock()?;
+    let hosted = host::paint(run, lock, Some(job), Ending::AtOnce)?;
+    Ok((hosted.link, hosted.thread))
+}

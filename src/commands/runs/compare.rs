@@ -1,0 +1,229 @@
+//! `impasto runs compare`: two runs side by side.
+
+use std::io::{self, IsTerminal, Write};
+
+use image::{Rgb, RgbImage, imageops};
+
+use super::curves;
+use super::show::{no_picture, picture_of};
+use super::{CompareArgs, named};
+use crate::commands::{Failure, Outcome};
+use crate::headless::say;
+use crate::picture::{self, Picture, check_destination, display_path};
+use crate::preset::differences;
+use crate::preview;
+use crate::preview::terminal::{Colours, Terminal};
+use crate::protocol::Step;
+use crate::runs::{Run, plot};
+
+/// Pixels between the two pictures, and their height.
+const GAP: u32 = 16;
+const HEIGHT: u32 = 512;
+/// A picture that is wider than this is made lower.
+const WIDEST: u32 = 1600;
+/// The least width of the chart below the pictures, and its height.
+const CHART: (u32, u32) = (900, 540);
+/// The chart in a terminal, in cells.
+const COLUMNS: u16 = 100;
+const ROWS: u16 = 14;
+
+pub fn compare(args: &CompareArgs) -> Outcome {
+    let runs = [named(&args.first)?, named(&args.second)?];
+    let [first, second] = &runs;
+    if let Some(output) = &args.output {
+        check_destination(output)?;
+    }
+    let mut steps = Vec::new();
+    let mut pictures = Vec::new();
+    for run in &runs {
+        steps.push(run.metrics()?);
+        pictures.push(match picture_of(run) {
+            Some(path) => picture::load(&path)?.picture,
+            None if args.output.is_some() => return Err(no_picture(run)),
+            None => continue,
+        });
+    }
+    let [first_steps, second_steps] = steps.as_slice() else {
+        return Ok(());
+    };
+    let both = [
+        (first.name().as_str(), first_steps.as_slice()),
+        (second.name().as_str(), second_steps.as_slice()),
+    ];
+    let pair: Option<[Picture; 2]> = pictures.try_into().ok();
+    if let (Some(output), Some(pair)) = (&args.output, &pair) {
+        let page = page(pair, both);
+        let page = Picture::from_rgb8(page.width(), page.height(), page.as_raw())
+            .ok_or_else(|| Failure::Failed("the pictures are too large to compare".to_owned()))?;
+        picture::save(&page, output, None)?;
+        say(&format!("saved {}", display_path(output)));
+    }
+    if let Some(pair) = &pair
+        && io::stdout().is_terminal()
+    {
+        let row = side_by_side(pair);
+        if let Some(row) = Picture::from_rgb8(row.width(), row.height(), row.as_raw()) {
+            // A terminal that shows no pictures still shows the rest.
+            let _ = preview::print(&row);
+        }
+    }
+    let mut out = io::stdout().lock();
+    let (columns, colours) = match Terminal::detect() {
+        Some(terminal) => (
+            terminal.columns.min(COLUMNS),
+            terminal.colours != Colours::None,
+        ),
+        None => (COLUMNS, false),
+    };
+    out.write_all(curves::drawn(both, columns, ROWS, colours).as_bytes())?;
+    writeln!(out)?;
+    Ok(table([first, second], both, &mut out)?)
+}
+
+/// The last losses, and every key in which the presets differ.
+fn table(
+    [first, second]: [&Run; 2],
+    [(_, first_steps), (_, second_steps)]: [(&str, &[Step]); 2],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut rows = vec![[
+        String::new(),
+        first.name().to_string(),
+        second.name().to_string(),
+    ]];
+    type Loss = fn(&Step) -> f64;
+    let losses: [(&str, Loss); 4] = [
+        ("total", |step| step.total),
+        ("content", |step| step.content),
+        ("style", |step| step.style),
+        ("smoothness", |step| step.smoothness),
+    ];
+    let last = |steps: &[Step], loss: Loss| {
+        steps
+            .last()
+            .map_or_else(|| "–".to_owned(), |step| plot::short(loss(step)))
+    };
+    for (name, loss) in losses {
+        rows.push([
+            name.to_owned(),
+            last(first_steps, loss),
+            last(second_steps, loss),
+        ]);
+    }
+    let count = |steps: &[Step]| steps.last().map_or(0, |step| step.iteration).to_string();
+    rows.push([
+        "iterations".to_owned(),
+        count(first_steps),
+        count(second_steps),
+    ]);
+    for (role, one, other) in [
+        ("content", &first.record().content, &second.record().content),
+        ("style", &first.record().style, &second.record().style),
+    ] {
+        if one.sha256 != other.sha256 {
+            let shown = |file: &str| display_path(file.as_ref());
+            rows.push([
+                format!("{role} picture"),
+                shown(&one.file),
+                shown(&other.file),
+            ]);
+        }
+    }
+    let differences = differences(&first.record().preset, &second.record().preset);
+    let weighed = differences
+        .iter()
+        .any(|it| it.key.contains("weight") || it.key.contains("layers"));
+    for difference in differences {
+        let value = |value: Option<String>| value.unwrap_or_else(|| "off".to_owned());
+        rows.push([difference.key, value(difference.from), value(difference.to)]);
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let (names, values) = (width(0), width(1));
+    for [name, one, other] in &rows {
+        let line = format!("{name:<names$}  {one:<values$}  {other}");
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    if weighed {
+        writeln!(
+            out,
+            "\nThe presets weigh the losses differently: their totals are no measure."
+        )?;
+    }
+    Ok(())
+}
+
+/// Both pictures at one height.
+fn side_by_side(pair: &[Picture; 2]) -> RgbImage {
+    let shape = |picture: &Picture, height: u32| {
+        let (wide, high) = (f64::from(picture.width()), f64::from(picture.height()));
+        (wide / high * f64::from(height)).round().max(1.0)
+    };
+    let widest = pair
+        .iter()
+        .map(|picture| shape(picture, HEIGHT))
+        .fold(1.0, f64::max);
+    let height = (f64::from(HEIGHT) * (f64::from(WIDEST) / widest).min(1.0)).max(1.0) as u32;
+    let [left, right] = pair.each_ref().map(|picture| {
+        // At most the widest, but for rounding.
+        let width = shape(picture, height).min(f64::from(WIDEST)) as u32;
+        let rgb = picture.resized(width, height).to_rgb8();
+        RgbImage::from_raw(width, height, rgb).unwrap_or_default()
+    });
+    let mut both = RgbImage::from_pixel(left.width() + GAP + right.width(), height, Rgb([255; 3]));
+    imageops::replace(&mut both, &left, 0, 0);
+    imageops::replace(&mut both, &right, i64::from(left.width() + GAP), 0);
+    both
+}
+
+/// The pictures with their names, and both totals in one chart below.
+fn page(pair: &[Picture; 2], both: [(&str, &[Step]); 2]) -> RgbImage {
+    let pictures = side_by_side(pair);
+    let width = (pictures.width() + 2 * GAP).max(CHART.0);
+    let chart = plot::Chart::of_totals(both).pixels(width, CHART.1);
+    let half = width / 2 - GAP;
+    let captions = both.map(|(name, _)| plot::caption(name, half));
+    let caption_height = captions[0].height();
+    let top = GAP + pictures.height();
+    let height = top + caption_height + chart.height();
+    let mut page = RgbImage::from_pixel(width, height, Rgb([255; 3]));
+    let left = (width - pictures.width()) / 2;
+    imageops::replace(&mut page, &pictures, i64::from(left), i64::from(GAP));
+    let [first, second] = &captions;
+    imageops::replace(&mut page, first, i64::from(GAP / 2), i64::from(top));
+    imageops::replace(
+        &mut page,
+        second,
+        i64::from(width / 2 + GAP / 2),
+        i64::from(top),
+    );
+    imageops::replace(&mut page, &chart, 0, i64::from(top + caption_height));
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_any_shape_stand_side_by_side() {
+        let picture = |width: u32, height: u32| {
+            Picture::from_rgb8(width, height, &vec![9; (3 * width * height) as usize]).unwrap()
+        };
+        let both = side_by_side(&[picture(40, 20), picture(20, 20)]);
+        assert_eq!(both.dimensions(), (1024 + GAP + 512, HEIGHT));
+        assert_eq!(both.get_pixel(1024, 5).0, [255; 3]);
+        assert_eq!(both.get_pixel(1024 + GAP, 5).0, [9; 3]);
+        for (one, other) in [
+            ((5000, 1), (1, 1)),
+            ((1, 5000), (1, 5000)),
+            ((5000, 1), (1, 5000)),
+        ] {
+            let pair = [picture(one.0, one.1), picture(other.0, other.1)];
+            let page = page(&pair, [("a", &[]), ("b", &[])]);
+            assert!(page.width() >= CHART.0 && page.width() <= 2 * WIDEST + 3 * GAP);
+        }
+    }
+}

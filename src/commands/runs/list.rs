@@ -1,0 +1,222 @@
+//! `impasto runs list`.
+
+use std::io::{self, Write};
+
+use super::ListArgs;
+use super::facts::{Facts, ago};
+use super::thumbnail::{self, Thumbnail};
+use crate::commands::{Failure, Outcome};
+use crate::headless::say;
+use crate::preview::PrintError;
+use crate::preview::terminal::Terminal;
+use crate::runs::{Entry, RunError, Runs, Standing, clock};
+
+pub fn list(args: &ListArgs) -> Outcome {
+    let mut facts = Vec::new();
+    let mut broken = Vec::new();
+    let mut pictures = Vec::new();
+    for entry in Runs::open()?.all()? {
+        match entry {
+            Entry::Run(run) => {
+                facts.push(Facts::of(&run));
+                if args.thumbnails {
+                    pictures.push(thumbnail::picture(&run));
+                }
+            }
+            Entry::Broken { name, error } => broken.push((name, error)),
+        }
+    }
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &facts).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else if facts.is_empty() && broken.is_empty() {
+        writeln!(out, "{}", RunError::NoRuns)?;
+    } else if args.thumbnails {
+        let terminal = Terminal::detect();
+        let terminal =
+            terminal.ok_or_else(|| Failure::Usage(PrintError::NoTerminal.to_string()))?;
+        let drawn = pictures.iter().map(|picture| {
+            let picture = picture.as_ref()?;
+            Some(Thumbnail::new(picture, terminal.colours))
+        });
+        gallery(&facts, drawn.collect(), &mut out)?;
+    } else {
+        table(&facts, clock::now(), &mut out)?;
+    }
+    out.flush()?;
+    drop(out);
+    for (name, error) in broken {
+        say(&format!("{name}: broken: {error}"));
+    }
+    if !args.json {
+        advise(&facts);
+    }
+    Ok(())
+}
+
+/// Says how to go on with what was interrupted.
+fn advise(facts: &[Facts]) {
+    let interrupted = facts
+        .iter()
+        .find(|facts| facts.state == Standing::Interrupted);
+    if let Some(facts) = interrupted {
+        say(&format!(
+            "\nAn interrupted run goes on with: impasto resume {}",
+            facts.name
+        ));
+    }
+}
+
+/// A row for each run, under headings.
+fn table(facts: &[Facts], now: u64, out: &mut impl Write) -> io::Result<()> {
+    const HEADINGS: [&str; 8] = [
+        "run",
+        "state",
+        "preset",
+        "size",
+        "iterations",
+        "total",
+        "time",
+        "when",
+    ];
+    let rows = facts.iter().map(|facts| {
+        [
+            facts.name.clone(),
+            facts.state.word().to_owned(),
+            facts.preset(),
+            facts.size(),
+            facts.progress(),
+            facts.total(),
+            facts.duration(),
+            ago(facts.when(), now),
+        ]
+    });
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(rows);
+    let mut widths = [0; HEADINGS.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for line in &lines {
+        let mut text = String::new();
+        for (number, (cell, width)) in line.iter().zip(widths).enumerate() {
+            // Numbers stand to the right.
+            text += &match number {
+                3..=6 => format!("{cell:>width$}  "),
+                _ => format!("{cell:<width$}  "),
+            };
+        }
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A block for each run: the picture, and its facts beside it.
+fn gallery(
+    facts: &[Facts],
+    thumbnails: Vec<Option<Thumbnail>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let now = clock::now();
+    for (facts, thumbnail) in facts.iter().zip(thumbnails) {
+        let words = [
+            facts.name.clone(),
+            facts.state.word().to_owned(),
+            format!("preset {}, {}", facts.preset(), facts.size()),
+            format!("iteration {}", facts.progress()),
+            format!("total loss {}", facts.total()),
+            format!(
+                "{} of painting, {}",
+                facts.duration(),
+                ago(facts.when(), now)
+            ),
+        ];
+        let rows = thumbnail.map_or_else(Vec::new, Thumbnail::rows);
+        for number in 0..words.len().max(rows.len()) {
+            let blank = " ".repeat(usize::from(thumbnail::COLUMNS));
+            let picture = rows.get(number).unwrap_or(&blank);
+            let words = words.get(number).map_or("", String::as_str);
+            writeln!(out, "{picture}  {words}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::Losses;
+
+    fn facts(name: &str, state: Standing) -> Facts {
+        Facts {
+            name: name.to_owned(),
+            folder: "/runs".into(),
+            state,
+            pid: None,
+            preset: "presets/\u{1b}[2Jmine.yaml".to_owned(),
+            content: "a.png".to_owned(),
+            style: "b.png".to_owned(),
+            width: 512,
+            height: 384,
+            iteration: 5,
+            iterations: 213,
+            losses: Some(Losses {
+                total: 123_456.0,
+                ..Losses::default()
+            }),
+            elapsed: 75.0,
+            created: 1000,
+            updated: 2000,
+            message: None,
+            output: None,
+        }
+    }
+
+    #[test]
+    fn a_table_stands_in_columns() {
+        let mut text = Vec::new();
+        let other = Facts {
+            width: 0,
+            losses: None,
+            iteration: 0,
+            ..facts("a", Standing::Failed)
+        };
+        let all = [facts("20261122-080317-china", Standing::Interrupted), other];
+        table(&all, 2200, &mut text).unwrap();
+        let expected = "\
+run                    state        preset                  size  iterations   total  time  when
+20261122-080317-china  interrupted  \\u{1b}[2Jmine.yaml  512×384       5/213  1.235e5  1:15  3 min ago
+a                      failed       \\u{1b}[2Jmine.yaml        –       0/213        –  1:15  3 min ago
+";
+        let squeezed = |text: &str| -> Vec<Vec<String>> {
+            let lines = text.lines();
+            lines
+                .map(|line| {
+                    line.split("  ")
+                        .map(|it| it.trim().to_owned())
+                        .filter(|it| !it.is_empty())
+                        .collect()
+                })
+                .collect()
+        };
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(squeezed(&text), squeezed(expected));
+        let places: Vec<_> = text.lines().map(|line| line.chars().count()).collect();
+        assert_eq!(places[1], places[2]);
+        assert!(!text.replace('\n', "").contains(char::is_control));
+    }
+
+    #[test]
+    fn a_gallery_has_a_block_for_each_run() {
+        let mut text = Vec::new();
+        let all = [facts("a", Standing::Paused), facts("b", Standing::Finished)];
+        gallery(&all, vec![None, None], &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.lines().count(), 14);
+        assert!(text.contains("  a\n") && text.contains("iteration 5/213"));
+    }
+}

@@ -1,0 +1,46 @@
+//! `impasto stop`: ends a run that is being painted.
+
+use super::{Failure, Outcome, attach};
+use crate::cli::StopArgs;
+use crate::headless::{near, say};
+use crate::line::Role;
+use crate::picture::display_path;
+use crate::protocol::{Command, Event};
+use crate::remote;
+
+pub fn stop(args: &StopArgs) -> Outcome {
+    let run = attach::painted(&args.which)?;
+    let connection = remote::reach(&run, Role::Control)?;
+    let gone = || Failure::Failed(format!("{} ended before it could be stopped", run.name()));
+    connection
+        .link
+        .commands
+        .send(Command::Stop)
+        .map_err(|_| gone())?;
+    loop {
+        match connection.link.events.recv().map_err(|_| gone())? {
+            Event::Finished {
+                output: Some(output),
+                ..
+            } => {
+                say(&format!("saved {}", display_path(near(&output))));
+                return Ok(());
+            }
+            Event::Finished { .. } => {
+                say("stopped before the first iteration; nothing was saved");
+                return Ok(());
+            }
+            Event::Failed { message, output } => {
+                let place = output.map_or_else(String::new, |output| {
+                    format!("; the picture is in {}", display_path(&output))
+                });
+                return Err(Failure::Failed(format!(
+                    "{}{place}",
+                    message.trim_end_matches('.')
+                )));
+            }
+            Event::Notice { message, .. } => say(&format!("note: {message}")),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! A run with its folder and its line: what the painter tells is written down
+//! and told to everybody who is attached; what they ask for goes to the painter.
+//!
+//! The painter never waits for any of it. A folder that cannot be written to is
+//! told of once and tried again; a front end that is slow is left behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::engine::worker::{self, Keeping};
+use crate::job::Job;
+use crate::line::{Server, place};
+use crate::protocol::{Command, Event, Link, PreviewSlot, Step};
+use crate::runs::checkpoint::{Checkpoint, Checkpoints};
+use crate::runs::{Metrics, Run, RunError, RunLock, RunLog, RunState, State};
+
+/// How soon a command is passed on.
+const TURN: Duration = Duration::from_millis(10);
+/// How often the state is written while painting.
+const STATE_EVERY: Duration = Duration::from_secs(2);
+/// How long an engine that is done waits for its first front end.
+const GRACE: Duration = Duration::from_secs(10);
+/// Events that wait for the process's own front end.
+const EVENTS_WAITING: usize = 1024;
+/// The most earlier steps that are told of a run that goes on.
+const MOST_EARLIER_STEPS: usize = 2000;
+
+/// When the host of a run that is over ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    AtOnce,
+    /// When nobody looks at it any more.
+    WhenAlone,
+}
+
+/// A run that is being painted by this process.
+#[derive(Debug)]
+pub struct Hosted {
+    /// The process's own end of the line. Dropping it does not end the run.
+    pub link: Link,
+    /// Ends after the run.
+    pub thread: JoinHandle<()>,
+}
+
+/// Why a run cannot be painted here.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("cannot paint {0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Checkpoint(String),
+}
+
+/// Paints a run whose lock this process holds: from its beginning, or from its
+/// last checkpoint if there is one. `job` is the run's, where it is at hand.
+///
+/// # Errors
+/// When the folder cannot be read or written, or the system gives no thread.
+pub fn paint(
+    run: Run,
+    lock: RunLock,
+    job: Option<Job>,
+    ending: Ending,
+) -> Result<Hosted, HostError> {
+    let job = match job {
+        Some(job) => job,
+        None => run.job()?,
+    };
+    let mut checkpoints = Checkpoints::open(&run.checkpoint_folder())?;
+    let from = if checkpoints.is_empty() {
+        None
+    } else {
+        Some(checkpoints.read().map_err(HostError::Checkpoint)?)
+    };
+    let mut state = State::new(0, 0);
+    let earlier = match &from {
+        Some(Checkpoint { position, .. }) => {
+            state.iterations = position.sizes.iter().map(|size| size.iterations).sum();
+            state.scales = position.sizes.len() as u32;
+            Some(position.iteration)
+        }
+        None => {
+            let sizes = job.sizes();
+            state.iterations = sizes.iter().map(|size| size.iterations).sum();
+            state.scales = sizes.len() as u32;
+            None
+        }
+    };
+    let metrics = Metrics::open(&run, Some(earlier.unwrap_or(0)))?;
+    let log = RunLog::open(&run)?;
+    let server = Server::bind(
+        &place::socket_for(run.folder())?,
+        run.name().as_str(),
+        run.folder(),
+    )?;
+    let notice = from.as_ref().and_then(|from| from.notice.clone());
+    let keeping = Keeping {
+        checkpoints,
+        from,
+        result: run.result_path(),
+        snapshots: run.snapshots_folder(),
+        preview: run.preview_path(),
+    };
+    let (painter, painter_thread) = worker::start(job, Some(keeping))?;
+    let (commands, inbox) = channel();
+    let (outbox, events) = sync_channel(EVENTS_WAITING);
+    let mut host = Host {
+        run,
+        lock,
+        painter,
+        server,
+        inbox,
+        outbox: Some(outbox),
+        metrics,
+        log,
+        state,
+        state_written: None,
+        earlier,
+        notice,
+        iteration: 0,
+        over: None,
+        began: Instant::now(),
+        met: false,
+        failing: BTreeSet::new(),
+        ending,
+    };
+    let thread = std::thread::Builder::new()
+        .name("host".to_owned())
+        .spawn(move || {
+            host.turns();
+            let Host {
+                painter,
+                server,
+                lock,
+                ..
+            } = host;
+            // Without commands to wait for, the painter's thread ends.
+            drop(painter);
+            let _ = painter_thread.join();
+            drop(server);
+            drop(lock);
+        })?;
+    let link = Link {
+        commands,
+        events,
+        preview: PreviewSlot::default(),
+    };
+    Ok(Hosted { link, thread })
+}
+
+struct Host {
+    run: Run,
+    lock: RunLock,
+    painter: Link,
+    server: Server,
+    /// The process's own front end.
+    inbox: Receiver<Command>,
+    outbox: Option<SyncSender<Event>>,
+    metrics: Metrics,
+    log: RunLog,
+    state: State,
+    state_written: Option<Instant>,
+    /// The iteration that a run goes on from.
+    earlier: Option<u32>,
+    /// What to tell as soon as there is a run to tell it of.
+    notice: Option<String>,
+    iteration: u32,
+    /// When the run came to its end.
+    over: Option<Instant>,
+    began: Instant,
+    /// Whether any front end ever came over the line.
+    met: bool,
+    /// What in the folder cannot be written to at present.
+    failing: BTreeSet<&'static str>,
+    ending: Ending,
+}
+
+impl Host {
+    fn turns(&mut self) {
+        loop {
+            match self.painter.events.recv_timeout(TURN) {
+                Ok(event) => {
+                    self.hear(event);
+                    while let Ok(event) = self.painter.events.try_recv() {
+                        self.hear(event);
+                    }
+                    // At once: a checkpoint must not know more than the losses.
+                    let flushed = self.metrics.flush();
+                    self.note("losses", flushed.map_err(|error| error.to_string()));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Ok(command) = self.inbox.try_recv() {
+                let _ = self.painter.commands.send(command);
+            }
+            while let Some(command) = self.server.try_recv() {
+                let _ = self.painter.commands.send(command);
+            }
+            if let Some(preview) = self.painter.preview.take() {
+                self.server.preview(&preview);
+            }
+            if self.is_done() {
+                return;
+            }
+        }
+    }
+
+    fn is_done(&mut self) -> bool {
+        let alone = self.server.clients() == 0;
+        self.met |= !alone;
+        let waited = self.met || self.began.elapsed() >= GRACE;
+        match self.ending {
+            Ending::AtOnce => self.over.is_some(),
+            Ending::WhenAlone => self.over.is_some() && alone && waited,
+        }
+    }
+
+    /// Writes an event down and passes it on.
+    fn hear(&mut self, event: Event) {
+        let is_start = matches!(event, Event::Started { .. });
+        if let Event::Restarting { .. } = event {
+            self.set_attempt_aside();
+        }
+        self.write_down(&event);
+        self.tell(event);
+        if is_start {
+            self.tell_earlier_steps();
+            if let Some(message) = self.notice.take() {
+                let iteration = self.iteration;
+                self.hear(Event::Notice { iteration, message });
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.server.publish(&event);
+        let step = matches!(event, Event::Step(_));
+        let gone = match &self.outbox {
+            // A reader that is behind misses steps.
+            Some(outbox) if step => {
+                matches!(
+                    outbox.try_send(event),
+                    Err(std::sync::mpsc::TrySendError::Disconnected(_))
+                )
+            }
+            Some(outbox) => outbox.send(event).is_err(),
+            None => false,
+        };
+        if gone {
+            self.outbox = None;
+        }
+    }
+
+    /// The losses from before the checkpoint, for those who draw them.
+    fn tell_earlier_steps(&mut self) {
+        if self.earlier.take().is_none() {
+            return;
+        }
+        let steps = self.run.metrics().unwrap_or_default();
+        let every = steps.len().div_ceil(MOST_EARLIER_STEPS).max(1);
+        let last = steps.len().saturating_sub(1);
+        for (index, step) in steps.into_iter().enumerate() {
+            if index % every == 0 || index == last {
+                self.tell(Event::Step(step));
+            }
+        }
+    }
+
+    fn write_down(&mut self, event: &Event) {
+        let words = match event {
+            Event::Preparing { what, .. } => Some(what.clone()),
+            Event::Started { device, .. } => Some(format!("painting on {device}")),
+            Event::Step(step) => {
+                self.iteration = step.iteration;
+                self.step(step);
+                None
+            }
+            Event::Paused { iteration } => {
+                self.state.state = RunState::Paused;
+                Some(format!("paused after iteration {iteration}"))
+            }
+            Event::Resumed { .. } => {
+                self.state.state = RunState::Painting;
+                Some("going on".to_owned())
+            }
+            Event::Changed { iteration, .. } => Some(format!(
+                "the preset was changed after iteration {iteration}"
+            )),
+            Event::Notice { message, .. } => Some(message.clone()),
+            Event::Memory(_) => None,
+            Event::Restarting { .. } => Some("a new run with the same pictures".to_owned()),
+            Event::Saved { output, .. } => Some(format!("saved {}", output.display())),
+            Event::Finished {
+                output, stopped, ..
+            } => {
+                let ended = if *stopped {
+                    RunState::Stopped
+                } else {
+                    RunState::Finished
+                };
+                let words = if *stopped { "stopped" } else { "finished" };
+                self.end(ended, output.as_deref(), None);
+                Some(words.to_owned())
+            }
+            Event::Failed { message, output } => {
+                self.end(RunState::Failed, output.as_deref(), Some(message));
+                Some(format!("failed: {message}"))
+            }
+        };
+        if let Some(words) = words {
+            let outcome = self.log.line(&words).map_err(|error| error.to_string());
+            self.note("log", outcome);
+        }
+        if matches!(event, Event::Paused { .. } | Event::Resumed { .. }) {
+            self.write_state();
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let appended = self.metrics.append(step);
+        self.note("losses", appended.map_err(|error| error.to_string()));
+        self.state.note(step);
+        let due = self
+            .state_written
+            .is_none_or(|written| written.elapsed() >= STATE_EVERY);
+        if due {
+            self.write_state();
+        }
+    }
+
+    fn write_state(&mut self) {
+        self.state_written = Some(Instant::now());
+        self.state.updated = crate::runs::clock::now();
+        let written = self.run.write_state(&self.state);
+        self.note("state", written.map_err(|error| error.to_string()));
+    }
+
+    fn end(&mut self, state: RunState, output: Option<&Path>, message: Option<&str>) {
+        self.over = Some(Instant::now());
+        self.state.state = state;
+        let absolute =
+            |output: &Path| std::path::absolute(output).unwrap_or_else(|_| output.into());
+        self.state.output = output.map(absolute);
+        self.state.message = message.map(str::to_owned);
+        self.write_state();
+        if self.iteration > 0 {
+            let written = self.run.write_plots();
+            self.note("chart", written.map_err(|error| error.to_string()));
+        }
+        if state == RunState::Finished {
+            // Nothing is left to go on with.
+            let _ = fs::remove_dir_all(self.run.checkpoint_folder());
+        }
+    }
+
+    /// The losses of a run that is begun anew would mix with the new ones.
+    fn set_attempt_aside(&mut self) {
+        self.over = None;
+        self.state.state = RunState::Painting;
+        (self.state.output, self.state.message) = (None, None);
+        let _ = self.metrics.flush();
+        let path = self.run.metrics_path();
+        let free =
+            (1..1000).map(|number| self.run.folder().join(format!("metrics-{number}.jsonl")));
+        if let Some(aside) = { free }.find(|path| !path.exists()) {
+            let _ = fs::rename(&path, aside);
+        }
+        match Metrics::open(&self.run, Some(0)) {
+            Ok(metrics) => self.metrics = metrics,
+            Err(error) => self.note("losses", Err(error.to_string())),
+        }
+    }
+
+    /// Tells once that something in the folder cannot be written to; again only
+    /// after it could be.
+    fn note(&mut self, what: &'static str, outcome: Result<(), String>) {
+        let Err(why) = outcome else {
+            self.failing.remove(what);
+            return;
+        };
+        if self.failing.insert(what) {
+            let message = format!("{why}; painting goes on, and writing the {what} is tried again");
+            let iteration = self.iteration;
+            self.tell(Event::Notice { iteration, message });
+        }
+    }
+}

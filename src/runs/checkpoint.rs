@@ -1,0 +1,621 @@
+//! Checkpoints: all that a painter needs to go on, on the disk.
+//!
+//! A checkpoint is one file that tells what there is and holds what changes,
+//! and any number of `frozen` files with arrays that never change, such as the
+//! steps that L-BFGS remembers: each of those is written once. The two newest
+//! checkpoints are kept, so that a torn or rotten one costs seconds and not the
+//! run. Everything is checked by SHA-256 before it is used.
+//!
+//! `generation-0`, `generation-1`: the magic bytes, the SHA-256 of all that
+//! follows, the length of a JSON header (eight bytes, little-endian), the
+//! header, and the arrays one after another, little-endian.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::job::{Input, Size};
+use crate::preset::Preset;
+
+const MAGIC: &[u8; 8] = b"IMPASTO\x01";
+/// The longest header that is read.
+const MOST_HEADER: u64 = 16 << 20;
+/// The largest file that is read.
+const MOST_BYTES: u64 = 64 << 30;
+const GENERATIONS: u64 = 2;
+const FROZEN: &str = "frozen-";
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The preset as it was edited.
+    pub preset: Preset,
+    /// The picture that the run began with, if the preset names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Input>,
+    pub output: PathBuf,
+    /// Every scale, as memory allows it.
+    pub sizes: Vec<Size>,
+    /// The side of the tiles, where there are any.
+    pub tile: Option<u32>,
+    /// Which scale is being painted, from 0.
+    pub scale: u32,
+    /// Iterations done in the run and in the scale.
+    pub iteration: u32,
+    pub in_scale: u32,
+    /// How many iterations brought losses that were not finite.
+    pub failures: u32,
+    /// Seconds of painting.
+    pub elapsed: f64,
+}
+
+/// Numbers and arrays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contents {
+    /// The bits of float64 numbers.
+    pub numbers: BTreeMap<String, u64>,
+    pub arrays: Vec<Array>,
+    /// Arrays that never change under their names.
+    pub frozen: Vec<Array>,
+}
+
+/// Numbers of any shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    pub name: String,
+    pub shape: Vec<i64>,
+    /// Whether they are float64 rather than float32.
+    pub wide: bool,
+    /// The values, little-endian; none for an array that is kept already.
+    pub bytes: Vec<u8>,
+}
+
+impl Array {
+    /// One that is on the disk already.
+    pub fn kept(name: String) -> Self {
+        Self {
+            name,
+            shape: Vec::new(),
+            wide: false,
+            bytes: Vec::new(),
+        }
+    }
+}
+
+/// A checkpoint as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub position: Position,
+    pub contents: Contents,
+    /// What the user should know about it, such as that the newest was broken.
+    pub notice: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    /// Grows with every checkpoint of a run.
+    number: u64,
+    position: Position,
+    numbers: BTreeMap<String, u64>,
+    arrays: Vec<Entry>,
+    frozen: Vec<Frozen>,
+}
+
+/// An array among those that follow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    name: String,
+    shape: Vec<i64>,
+    wide: bool,
+    bytes: u64,
+}
+
+/// An array in a file of its own kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Frozen {
+    #[serde(flatten)]
+    entry: Entry,
+    /// The number of the file, and where in it the array begins.
+    file: u64,
+    offset: u64,
+    sha256: String,
+}
+
+/// The checkpoints of one run, in a folder of their own.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    /// The number of the next one.
+    next: u64,
+    /// The frozen arrays of each generation.
+    generations: [Vec<Frozen>; GENERATIONS as usize],
+}
+
+impl Checkpoints {
+    /// Those in `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let mut checkpoints = Self {
+            folder: folder.to_owned(),
+            next: 0,
+            generations: Default::default(),
+        };
+        for generation in 0..GENERATIONS {
+            if let Ok((header, _)) = read_header(&checkpoints.generation(generation)) {
+                checkpoints.next = checkpoints.next.max(header.number + 1);
+                let slot = (header.number % GENERATIONS) as usize;
+                checkpoints.generations[slot] = header.frozen;
+            }
+        }
+        Ok(checkpoints)
+    }
+
+    /// Whether there is none, not even a broken one.
+    pub fn is_empty(&self) -> bool {
+        !(0..GENERATIONS).any(|generation| self.generation(generation).exists())
+    }
+
+    /// The frozen arrays that are on the disk.
+    pub fn kept(&self) -> BTreeSet<String> {
+        let all = self.generations.iter().flatten();
+        all.map(|frozen| frozen.entry.name.clone()).collect()
+    }
+
+    /// Writes one, in the older one's place. If that fails, both that were there
+    /// stay as they were.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&mut self, position: &Position, contents: &Contents) -> io::Result<()> {
+        let number = self.next;
+        // Somebody may have tidied up.
+        make(&self.folder)?;
+        let frozen = self.write_frozen(number, &contents.frozen)?;
+        let header = Header {
+            number,
+            position: position.clone(),
+            numbers: contents.numbers.clone(),
+            arrays: contents.arrays.iter().map(entry).collect(),
+            frozen,
+        };
+        let text = serde_json::to_vec(&header)?;
+        let mut digest = Sha256::new();
+        let length = (text.len() as u64).to_le_bytes();
+        let parts = || {
+            let arrays = contents.arrays.iter().map(|array| array.bytes.as_slice());
+            [length.as_slice(), &text].into_iter().chain(arrays)
+        };
+        parts().for_each(|part| digest.update(part));
+        let digest = digest.finalize();
+        self.write_file(&self.generation(number), |file| {
+            file.write_all(MAGIC)?;
+            file.write_all(&digest)?;
+            parts().try_for_each(|part| file.write_all(part))
+        })?;
+        self.generations[(number % GENERATIONS) as usize] = header.frozen;
+        self.next = number + 1;
+        self.sweep();
+        Ok(())
+    }
+
+    /// Writes the frozen arrays that are new into one file, and tells where
+    /// each of them is.
+    fn write_frozen(&self, number: u64, frozen: &[Array]) -> io::Result<Vec<Frozen>> {
+        let known: BTreeMap<&str, &Frozen> = self
+            .generations
+            .iter()
+            .flatten()
+            .map(|frozen| (frozen.entry.name.as_str(), frozen))
+            .collect();
+        let (mut all, mut offset) = (Vec::with_capacity(frozen.len()), 0);
+        let mut new = Vec::new();
+        for array in frozen {
+            if let Some(known) = known.get(array.name.as_str()) {
+                all.push((*known).clone());
+                continue;
+            }
+            all.push(Frozen {
+                entry: entry(array),
+                file: number,
+                offset,
+                sha256: hex(&Sha256::digest(&array.bytes)),
+            });
+            offset += array.bytes.len() as u64;
+            new.push(array);
+        }
+        if !new.is_empty() {
+            self.write_file(&self.frozen(number), |file| {
+                new.iter()
+                    .try_for_each(|array| file.write_all(&array.bytes))
+            })?;
+        }
+        Ok(all)
+    }
+
+    /// Writes a file whole or not at all.
+    fn write_file(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        write(file.as_file_mut())?;
+        // A name must not be there before its bytes are, even if the power goes.
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Removes what no checkpoint refers to any more, and what was left half
+    /// written when the power went.
+    fn sweep(&self) {
+        let used: BTreeSet<PathBuf> = self
+            .generations
+            .iter()
+            .flatten()
+            .map(|frozen| self.frozen(frozen.file))
+            .collect();
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let ours = name.starts_with(FROZEN) || name.starts_with(".tmp");
+            if ours && !used.contains(&path) {
+                // Another try follows.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    /// The newest one that is whole. The next one follows upon it: what a newer
+    /// one holds is forgotten.
+    ///
+    /// # Errors
+    /// A sentence, when there is none.
+    pub fn read(&mut self) -> Result<Checkpoint, String> {
+        let mut found: Vec<(u64, PathBuf)> = (0..GENERATIONS)
+            .map(|generation| self.generation(generation))
+            // A header that cannot be read is worth a word too.
+            .filter(|path| path.exists())
+            .map(|path| {
+                let header = read_header(&path);
+                (header.map_or(u64::MAX, |(header, _)| header.number), path)
+            })
+            .collect();
+        found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        if found.is_empty() {
+            return Err("it has no checkpoint yet".to_owned());
+        }
+        let mut broken = Vec::new();
+        for (number, path) in found {
+            match self.read_generation(&path) {
+                Ok(mut checkpoint) => {
+                    if !broken.is_empty() {
+                        checkpoint.notice = Some(format!(
+                            "the newest checkpoint is broken ({}); going on from the one before",
+                            broken.join("; ")
+                        ));
+                    }
+                    let slot = (number % GENERATIONS) as usize;
+                    self.next = number.saturating_add(1);
+                    self.generations[1 - slot] = Vec::new();
+                    if checkpoint.contents.frozen.is_empty() {
+                        self.generations[slot] = Vec::new();
+                    }
+                    return Ok(checkpoint);
+                }
+                Err(error) => broken.push(error.to_string()),
+            }
+        }
+        Err(format!(
+            "none of its checkpoints can be used: {}",
+            broken.join("; ")
+        ))
+    }
+
+    fn read_generation(&self, path: &Path) -> io::Result<Checkpoint> {
+        let (header, mut data) = read_header(path)?;
+        let mut digest = Sha256::new();
+        digest.update(&data.hashed);
+        let mut arrays = Vec::with_capacity(header.arrays.len());
+        for entry in header.arrays {
+            let mut bytes = vec![0; bounded(entry.bytes, data.left)?];
+            data.left -= entry.bytes;
+            data.file.read_exact(&mut bytes)?;
+            digest.update(&bytes);
+            arrays.push(array(entry, bytes));
+        }
+        if data.left != 0 || digest.finalize().as_slice() != data.sha256 {
+            return Err(damaged("its check sum is another one"));
+        }
+        // Without the frozen arrays the run goes on, only less well informed.
+        let (frozen, notice) = match self.read_frozen(header.frozen) {
+            Ok(frozen) => (frozen, None),
+            Err(error) => (
+                Vec::new(),
+                Some(format!(
+                    "the optimizer's history is broken ({error}); it starts anew"
+                )),
+            ),
+        };
+        Ok(Checkpoint {
+            position: header.position,
+            contents: Contents {
+                numbers: header.numbers,
+                arrays,
+                frozen,
+            },
+            notice,
+        })
+    }
+
+    fn read_frozen(&self, frozen: Vec<Frozen>) -> io::Result<Vec<Array>> {
+        let mut files: BTreeMap<u64, File> = BTreeMap::new();
+        let mut arrays = Vec::with_capacity(frozen.len());
+        for Frozen {
+            entry,
+            file,
+            offset,
+            sha256,
+        } in frozen
+        {
+            let open = match files.remove(&file) {
+                Some(open) => open,
+                None => File::open(self.frozen(file))?,
+            };
+            let open = files.entry(file).or_insert(open);
+            let length = open.metadata()?.len();
+            let mut bytes = vec![0; bounded(entry.bytes, length.saturating_sub(offset))?];
+            open.seek(SeekFrom::Start(offset))?;
+            open.read_exact(&mut bytes)?;
+            if hex(&Sha256::digest(&bytes)) != sha256 {
+                return Err(damaged("a check sum is another one"));
+            }
+            arrays.push(array(entry, bytes));
+        }
+        Ok(arrays)
+    }
+
+    fn generation(&self, number: u64) -> PathBuf {
+        self.folder
+            .join(format!("generation-{}", number % GENERATIONS))
+    }
+
+    fn frozen(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{FROZEN}{number}"))
+    }
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// What follows a header.
+struct Data {
+    file: File,
+    sha256: [u8; 32],
+    /// What the check sum has to begin with.
+    hashed: Vec<u8>,
+    left: u64,
+}
+
+fn read_header(path: &Path) -> io::Result<(Header, Data)> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len().min(MOST_BYTES);
+    let (mut magic, mut sha256, mut length) = ([0; 8], [0; 32], [0; 8]);
+    file.read_exact(&mut magic)?;
+    if &magic != MAGIC {
+        return Err(damaged("it is no checkpoint of this version of impasto"));
+    }
+    file.read_exact(&mut sha256)?;
+    file.read_exact(&mut length)?;
+    let count = u64::from_le_bytes(length);
+    let left = size.saturating_sub(48);
+    let mut text = vec![0; bounded(count, left.min(MOST_HEADER))?];
+    file.read_exact(&mut text)?;
+    let header = serde_json::from_slice(&text)?;
+    let hashed = [length.as_slice(), &text].concat();
+    let left = left - count;
+    Ok((
+        header,
+        Data {
+            file,
+            sha256,
+            hashed,
+            left,
+        },
+    ))
+}
+
+/// A length that a file tells of itself, if there is so much of it.
+fn bounded(length: u64, left: u64) -> io::Result<usize> {
+    match usize::try_from(length) {
+        Ok(count) if length <= left => Ok(count),
+        _ => Err(damaged("it is cut short")),
+    }
+}
+
+fn damaged(how: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, how)
+}
+
+fn entry(array: &Array) -> Entry {
+    Entry {
+        name: array.name.clone(),
+        shape: array.shape.clone(),
+        wide: array.wide,
+        bytes: array.bytes.len() as u64,
+    }
+}
+
+fn array(entry: Entry, bytes: Vec<u8>) -> Array {
+    Array {
+        name: entry.name,
+        shape: entry.shape,
+        wide: entry.wide,
+        bytes,
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(iteration: u32) -> Position {
+        Position {
+            preset: Preset::default(),
+            start: None,
+            output: PathBuf::from("/tmp/out.png"),
+            sizes: Vec::new(),
+            tile: None,
+            scale: 0,
+            iteration,
+            in_scale: iteration,
+            failures: 0,
+            elapsed: 0.1 + 0.2,
+        }
+    }
+
+    fn named(name: &str, value: u8) -> Array {
+        Array {
+            name: name.to_owned(),
+            shape: vec![2, 4],
+            wide: false,
+            bytes: vec![value; 32],
+        }
+    }
+
+    /// The contents after so many iterations: the last three steps are known.
+    fn contents(iteration: u32, kept: &BTreeSet<String>) -> Contents {
+        let frozen = (iteration.saturating_sub(2)..=iteration).map(|step| {
+            let name = format!("s{step}");
+            if kept.contains(&name) {
+                Array::kept(name)
+            } else {
+                named(&name, step as u8)
+            }
+        });
+        Contents {
+            numbers: BTreeMap::from([("rate".to_owned(), f64::INFINITY.to_bits())]),
+            arrays: vec![named("image", 100 + iteration as u8)],
+            frozen: frozen.collect(),
+        }
+    }
+
+    fn written(folder: &Path, iterations: std::ops::RangeInclusive<u32>) -> Checkpoints {
+        let mut checkpoints = Checkpoints::open(folder).unwrap();
+        for iteration in iterations {
+            let contents = contents(iteration, &checkpoints.kept());
+            checkpoints.write(&position(iteration), &contents).unwrap();
+        }
+        checkpoints
+    }
+
+    fn whole(iteration: u32) -> Checkpoint {
+        Checkpoint {
+            position: position(iteration),
+            contents: contents(iteration, &BTreeSet::new()),
+            notice: None,
+        }
+    }
+
+    fn newest(folder: &Path) -> PathBuf {
+        let number = |path: &PathBuf| read_header(path).unwrap().0.number;
+        let paths = (0..2).map(|number| folder.join(format!("generation-{number}")));
+        paths.max_by_key(number).unwrap()
+    }
+
+    #[test]
+    fn the_newest_comes_back_and_little_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Checkpoints::open(folder.path()).unwrap().read().is_err());
+        let mut checkpoints = written(folder.path(), 0..=20);
+        assert_eq!(checkpoints.read().unwrap(), whole(20));
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        // Two generations, and the steps that they remember.
+        assert!(files <= 2 + 4, "{files} files");
+        // Another process goes on where this one ended.
+        assert_eq!(written(folder.path(), 21..=22).read().unwrap(), whole(22));
+    }
+
+    #[test]
+    fn any_damaged_byte_costs_one_generation_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoints = written(folder.path(), 0..=5);
+        let path = newest(folder.path());
+        let bytes = fs::read(&path).unwrap();
+        for index in (0..bytes.len()).step_by(7) {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 0x10;
+            fs::write(&path, damaged).unwrap();
+            let read = checkpoints.read().unwrap();
+            assert_eq!(read.position, position(4), "byte {index}");
+            assert_eq!(read.contents, whole(4).contents);
+            assert!(read.notice.is_some());
+        }
+        for length in (0..bytes.len()).step_by(11) {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(checkpoints.read().unwrap().position, position(4));
+        }
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(checkpoints.read().unwrap(), whole(5));
+    }
+
+    #[test]
+    fn without_its_history_a_run_still_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoints = written(folder.path(), 0..=5);
+        fs::remove_file(checkpoints.frozen(5)).unwrap();
+        let read = checkpoints.read().unwrap();
+        assert_eq!(read.contents.arrays, whole(5).contents.arrays);
+        assert!(read.contents.frozen.is_empty() && read.notice.is_some());
+    }
+
+    #[test]
+    fn a_broken_newest_one_is_not_built_upon() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = written(folder.path(), 0..=5);
+        fs::write(newest(folder.path()), b"rubbish").unwrap();
+        drop(checkpoints);
+        let mut checkpoints = written(folder.path(), 6..=6);
+        assert_eq!(checkpoints.read().unwrap().position, position(6));
+        let mut checkpoints = written(folder.path(), 7..=7);
+        assert_eq!(checkpoints.read().unwrap(), whole(7));
+    }
+
+    #[test]
+    fn a_full_disk_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoints = written(folder.path(), 0..=5);
+        // Stands for any write that fails: the place is taken by a folder.
+        let in_the_way = checkpoints.generation(6);
+        let held = fs::read(&in_the_way).unwrap();
+        fs::remove_file(&in_the_way).unwrap();
+        fs::create_dir(&in_the_way).unwrap();
+        let new = contents(6, &checkpoints.kept());
+        assert!(checkpoints.write(&position(6), &new).is_err());
+        let another = Checkpoints::open(folder.path()).unwrap().read();
+        assert_eq!(another.unwrap().contents, whole(5).contents);
+        fs::remove_dir(&in_the_way).unwrap();
+        fs::write(&in_the_way, held).unwrap();
+        checkpoints.write(&position(6), &new).unwrap();
+        assert_eq!(checkpoints.read().unwrap(), whole(6));
+    }
+}
