@@ -505,6 +505,7 @@ impl<'a> Worker<'a> {
                 return saved;
             }
             if !std::mem::replace(&mut told, true) {
+                let problem = problem.trim_end_matches('.');
                 self.note(Some(format!(
                     "{problem}; the picture is safe in memory, and saving it is tried again every \
                      few seconds for an hour: make room, or stop to give it up"
