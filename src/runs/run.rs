@@ -266,11 +266,6 @@ impl Run {
         self.folder.join("snapshots")
     }
 
-    /// The picture as it was after an iteration.
-    pub fn snapshot_path(&self, iteration: u32) -> PathBuf {
-        self.snapshots_folder().join(format!("{iteration}.png"))
-    }
-
     pub fn checkpoint_folder(&self) -> PathBuf {
         self.folder.join("checkpoint")
     }
