@@ -10,6 +10,11 @@ one, which has the schedule of the program neural-style: one scale, from noise, 
     scripts/compare_schedules.py                          # all ways, five bundled pairs
     scripts/compare_schedules.py --only "three scales"    # the plain way and this one
     scripts/compare_schedules.py --results FILE           # go on where FILE ends
+    scripts/compare_schedules.py --reference PYTHON       # and neural-style's own loop
+
+With --reference, that program's own loop in PyTorch (tests/oracle/neural_style.py) paints
+too, by the Python named, which must have torch, numpy and Pillow; its pictures are
+measured as all others are.
 
 Needs Python's standard library alone. Let nothing else run meanwhile: it takes hours on a
 few processor cores.
@@ -18,6 +23,7 @@ few processor cores.
 import argparse
 import json
 import math
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +35,7 @@ PAIRS = ["china:night", "chelsea:mosaic", "coffee:wave", "chelsea:hatching", "ch
 
 LBFGS = "kind: lbfgs"
 PLAIN = "plain"
+REFERENCE = "neural-style's own loop"
 
 
 def adam(rate):
@@ -56,30 +63,51 @@ def picture(name):
     return bundled if bundled.exists() else Path(name)
 
 
-def paint(impasto, pair, way, size, device, folder):
-    """Paints one pair one way. Returns what it took and what came of it."""
-    start, optimizer, scales = WAYS[way]
-    schedule = ", ".join(f"{{size: {round(size * share)}, iterations: {count}}}" for share, count in scales)
+def measured(arguments, pair, way, folder):
+    """Paints one pair one way, and measures the picture. Returns what it took and what came of it."""
     content, style = (picture(name) for name in pair.split(":"))
     output = folder / "painted.png"
+    if way == REFERENCE:
+        seconds, iterations = paint_by_reference(arguments, content, style, output)
+    else:
+        seconds, iterations = paint(arguments, content, style, way, output)
+    command = [arguments.impasto, "measure", output, content, style]
+    command += ["--preset", "neural-style", "--device", arguments.device, "--json"]
+    losses = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return {
+        "pair": pair,
+        "way": way,
+        "size": arguments.size,
+        "seconds": seconds,
+        "iterations": iterations,
+        "total": losses["total"],
+    }
+
+
+def paint_by_reference(arguments, content, style, output):
+    """Paints by neural-style's own loop. Returns the seconds it took, without its preparations, and iterations."""
+    _, _, [(_, iterations)] = WAYS[PLAIN]
+    command = [arguments.reference, ROOT / "tests/oracle/neural_style.py", "--content", content, "--style", style]
+    command += ["--size", str(arguments.size), "--iterations", str(iterations), "--output", output]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(run.stdout, end="", flush=True)
+    return float(re.match(r".*: (\d+) s", run.stdout.splitlines()[-1])[1]), iterations
+
+
+def paint(arguments, content, style, way, output):
+    """Paints by impasto. Returns the seconds it took, and iterations."""
+    start, optimizer, scales = WAYS[way]
+    size, device = arguments.size, arguments.device
+    schedule = ", ".join(f"{{size: {round(size * share)}, iterations: {count}}}" for share, count in scales)
     settings = [f"start={start}", f"optimizer={{{optimizer}}}", f"schedule=[{schedule}]"]
-    command = [impasto, "run", content, style, "--preset", "neural-style", "--device", device, "-o", output]
+    command = [arguments.impasto, "run", content, style, "--preset", "neural-style", "--device", device, "-o", output]
     command += [word for setting in settings for word in ("--set", setting)] + ["--headless", "--events", "-"]
     run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if run.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\nfailed: {run.stderr}")
     events = [json.loads(line) for line in run.stdout.splitlines()]
     finished = next(event for event in events if event["event"] == "finished")
-    command = [impasto, "measure", output, content, style, "--preset", "neural-style", "--device", device, "--json"]
-    losses = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return {
-        "pair": pair,
-        "way": way,
-        "size": size,
-        "seconds": finished["elapsed"],
-        "iterations": finished["iterations"],
-        "total": losses["total"],
-    }
+    return finished["elapsed"], finished["iterations"]
 
 
 def mean(values):
@@ -97,7 +125,7 @@ def table(results, pairs, ways):
         time, total = (
             [found[way, pair][what] / found[PLAIN, pair][what] for pair in pairs] for what in ("seconds", "total")
         )
-        scales = ", ".join(f"{share:.3g}×{count}" for share, count in WAYS[way][2])
+        scales = ", ".join(f"{share:.3g}×{count}" for share, count in WAYS[PLAIN if way == REFERENCE else way][2])
         totals = " | ".join(f"{value:.3f}" for value in total)
         print(f"| {way} | {scales} | {mean(time):.3f} | {mean(total):.3f} | {totals} |")
 
@@ -109,10 +137,12 @@ def main():
     parser.add_argument("--device", default="auto")
     parser.add_argument("--pairs", nargs="+", default=PAIRS, metavar="CONTENT:STYLE", help="bundled names or files")
     parser.add_argument("--only", nargs="+", metavar="WAY", help="the plain way and these alone")
+    parser.add_argument("--reference", metavar="PYTHON", help="neural-style's own loop too, by this Python")
     parser.add_argument("--results", type=Path, help="keep results here, one JSON object a line, and go on from it")
     arguments = parser.parse_args()
 
     ways = [way for way in WAYS if way == PLAIN or way in (arguments.only or WAYS)]
+    ways += [REFERENCE] if arguments.reference else []
     results = []
     if arguments.results and arguments.results.exists():
         lines = arguments.results.read_text().splitlines()
@@ -123,7 +153,7 @@ def main():
             for way in ways:
                 if (way, pair) in done:
                     continue
-                result = paint(arguments.impasto, pair, way, arguments.size, arguments.device, Path(folder))
+                result = measured(arguments, pair, way, Path(folder))
                 print(f"{pair}, {way}: {result['seconds']:.1f} s, total {result['total']:.6g}", flush=True)
                 results.append(result)
                 if arguments.results:

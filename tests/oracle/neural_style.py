@@ -8,6 +8,7 @@ import sys
 import time
 
 import torch
+from PIL import Image
 
 sys.dont_write_bytecode = True  # no __pycache__ in the repository
 from oracle import ROOT, Losses, Vgg16, read_picture, settings  # noqa: E402
@@ -23,6 +24,7 @@ def main():
     parser.add_argument("--size", type=int, default=512, help="long side of both pictures")
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--threads", type=int, help="threads of PyTorch (as many as it likes by itself)")
+    parser.add_argument("--output", help="save the picture here, as PNG")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -57,6 +59,9 @@ def main():
         return total
 
     optimizer.step(evaluate)
+    if arguments.output:
+        saved = ((pixels.detach() + MEAN) / 255).clamp(0, 1) * 255
+        Image.fromarray(saved[0].round().to(torch.uint8).permute(1, 2, 0).numpy()).save(arguments.output)
 
 
 if __name__ == "__main__":
