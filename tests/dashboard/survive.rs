@@ -1,0 +1,158 @@
+//! What becomes of the run and of the terminal when one of them goes away.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::IMPASTO;
+use super::tmux::{PATIENCE, Shell, saved, tmux_is_here};
+
+#[test]
+fn control_c_asks_first() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("interrupt", 80, 24);
+    shell.start();
+    shell.keys(&["C-c"]);
+    shell.wait_for("Leave the run?");
+    shell.keys(&["s"]);
+    shell.wait_for("saved out.png");
+    assert!(saved(shell.folder.path()));
+    assert_eq!(shell.run().1, "stopped");
+}
+
+#[test]
+fn the_run_goes_on_without_a_terminal_and_is_seen_again() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("hangup", 80, 24);
+    shell.start();
+    shell.tmux(&["kill-server"]);
+    let (before, _) = shell.run();
+    let deadline = Instant::now() + PATIENCE;
+    while shell.run().0 < before + 50 {
+        assert!(Instant::now() < deadline, "it did not go on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(shell.run().1, "painting");
+    assert!(!saved(shell.folder.path()));
+
+    let again = Shell::open("again", 80, 24);
+    let data = shell.folder.path().join("data");
+    again.enter(&format!(
+        "XDG_DATA_HOME={} {IMPASTO} attach",
+        data.display()
+    ));
+    again.wait_for(" of 1000000");
+    again.wait_for("painting");
+    again.stop();
+    again.wait_for("out.png");
+    again.assert_shell_answers();
+    assert!(saved(shell.folder.path()));
+    assert_eq!(shell.run().1, "stopped");
+}
+
+#[test]
+fn it_saves_when_the_terminal_goes_away_if_it_is_told_to() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("told", 80, 24);
+    shell.start_with("--on-hangup stop");
+    shell.tmux(&["kill-server"]);
+    let deadline = Instant::now() + PATIENCE;
+    while !saved(shell.folder.path()) {
+        assert!(Instant::now() < deadline, "nothing was saved");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_second_interrupt_leaves_at_once() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("twice", 80, 24);
+    shell.start();
+    shell.keys(&["C-c", "C-c"]);
+    shell.wait_for("goes on painting");
+    shell.assert_shell_answers();
+}
+
+#[test]
+fn a_deadly_signal_gives_the_terminal_back() {
+    if !tmux_is_here() {
+        return;
+    }
+    for signal in ["ABRT", "SEGV", "QUIT", "USR1"] {
+        let shell = Shell::open(&format!("dead-{signal}"), 80, 24);
+        // A dump of the whole memory would only cost time.
+        shell.enter("ulimit -c 0; clear");
+        shell.start();
+        let pid = shell.tmux(&["display-message", "-p", "-t", "s", "#{pane_pid}"]);
+        let child = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", pid.trim()])
+            .output()
+            .expect("ps runs");
+        let child = String::from_utf8_lossy(&child.stdout).trim().to_owned();
+        // What libraries print to stdout does not reach the screen either.
+        let stdout = std::fs::read_link(format!("/proc/{child}/fd/1")).expect("its stdout");
+        assert!(stdout.ends_with("impasto.log"), "{stdout:?}");
+        let killed = Command::new("kill")
+            .args(["-s", signal, &child])
+            .status()
+            .expect("kill runs");
+        assert!(killed.success());
+        shell.wait_until("the prompt", |screen| screen.contains("ready>"));
+        shell.assert_shell_answers();
+    }
+}
+
+#[test]
+fn the_screen_stays_when_its_engine_is_killed() {
+    if !tmux_is_here() {
+        return;
+    }
+    let shell = Shell::open("killed", 80, 24);
+    shell.start();
+    shell.wait_for("painting");
+    let json = shell.impasto(&["runs", "list", "--json"]);
+    let runs: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let name = runs[0]["name"].as_str().expect("a name");
+    let killed = Command::new("kill")
+        .args(["-s", "KILL", &runs[0]["pid"].to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(killed.success());
+    let screen = shell.wait_for("the run failed");
+    // Without the frames around it and the ends of its lines.
+    let words: Vec<&str> = screen.split(['│', '▀', ' ', '\n']).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let advice = format!("impasto resume {name} goes on");
+    assert!(words.join(" ").contains(&advice), "no advice in:\n{screen}");
+    shell.keys(&["Escape"]);
+    let screen = shell.wait_until("the panes", |screen| !screen.contains("the run failed"));
+    for words in ["losses", "weights", "failed"] {
+        assert!(screen.contains(words), "no {words} in:\n{screen}");
+    }
+    // Still heard, though nobody paints.
+    shell.keys(&["?"]);
+    shell.wait_for("one iteration, then pause");
+    shell.keys(&["Escape"]);
+    shell.wait_until("closed help", |screen| {
+        !screen.contains("one iteration, then pause")
+    });
+    shell.keys(&["q"]);
+    shell.wait_for("ready>");
+    shell.assert_shell_answers();
+
+    // What it said is what helps.
+    shell.enter(&format!("clear; {IMPASTO} resume {name}"));
+    shell.wait_for_total(|_| true);
+    shell.stop();
+    shell.wait_for("out.png");
+    shell.assert_shell_answers();
+    assert!(saved(shell.folder.path()));
+    assert_eq!(shell.run().1, "stopped");
+}
