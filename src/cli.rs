@@ -274,6 +274,10 @@ pub struct ResumeArgs {
 pub struct EngineArgs {
     /// The run's folder
     pub folder: PathBuf,
+
+    /// Append one JSON object a line to FILE
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -96,8 +96,8 @@ pub fn paint(
     let metrics = Metrics::open(&run, Some(earlier.unwrap_or(0)))?;
     let log = RunLog::open(&run)?;
     let server = Server::bind(
-        &place::socket_for(run.folder())?,
-        run.name().as_str(),
+        &place::sockets_for(run.folder())?,
+        &run.called(),
         run.folder(),
     )?;
     let notice = from.as_ref().and_then(|from| from.notice.clone());
@@ -224,7 +224,13 @@ impl Host {
     }
 
     /// Writes an event down and passes it on.
-    fn hear(&mut self, event: Event) {
+    fn hear(&mut self, mut event: Event) {
+        if let Event::Failed { message, .. } = &mut event
+            && self.run.has_checkpoint()
+        {
+            let called = self.run.called();
+            *message += &format!("; `impasto resume {called}` goes on with it");
+        }
         let is_start = matches!(event, Event::Started { .. });
         if let Event::Restarting { .. } = event {
             self.set_attempt_aside();

@@ -33,28 +33,32 @@ pub enum RemoteError {
 /// # Errors
 /// When there is none, or it cannot be reached.
 pub fn reach(run: &Run, role: Role) -> Result<Connection, RemoteError> {
-    Ok(connect(&place::socket_for(run.folder())?, role)?)
+    Ok(connect(&place::sockets_for(run.folder())?, role)?)
 }
 
 /// Starts an engine that paints a run, from its last checkpoint if it has one,
-/// and connects to it. The engine does not end with this process.
+/// and connects to it. The engine appends all that happens to the file `events`,
+/// if there is one, and does not end with this process.
 ///
 /// # Errors
 /// When it cannot be started, or ends at once.
-pub fn launch(run: &Run) -> Result<Connection, RemoteError> {
+pub fn launch(run: &Run, events: Option<&Path>) -> Result<Connection, RemoteError> {
     let words = run.folder().join("stderr.txt");
     let mut options = OpenOptions::new();
     let stderr = options.append(true).create(true).mode(0o600).open(&words)?;
     let before = stderr.metadata()?.len();
     // The program as it runs now, even if its file was replaced meanwhile.
-    let mut child = Command::new("/proc/self/exe")
-        .arg("engine")
-        .arg(run.folder())
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("engine").arg(run.folder());
+    if let Some(events) = events {
+        command.arg("--events").arg(events);
+    }
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr)
         .spawn()?;
-    let socket = place::socket_for(run.folder())?;
+    let places = place::sockets_for(run.folder())?;
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -63,7 +67,7 @@ pub fn launch(run: &Run) -> Result<Connection, RemoteError> {
                 words.unwrap_or_else(|| format!("the engine ended at once ({status})")),
             ));
         }
-        match connect(&socket, Role::Steer) {
+        match connect(&places, Role::Steer) {
             Ok(connection) => {
                 reap(child)?;
                 return Ok(connection);

@@ -40,7 +40,7 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
     if run.is_painting() {
         return Ok(run);
     }
-    let name = run.name();
+    let (name, called) = (run.name(), run.called());
     let what = match run.standing() {
         Standing::Finished => "is finished",
         Standing::Stopped => "was stopped",
@@ -48,8 +48,8 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
         _ => "is not being painted any more",
     };
     let next = match run.standing() {
-        Standing::Finished => format!("`impasto runs show {name}` tells how it went"),
-        _ => format!("`impasto resume {name}` goes on with it"),
+        Standing::Finished => format!("`impasto runs show {called}` tells how it went"),
+        _ => format!("`impasto resume {called}` goes on with it"),
     };
     Err(Failure::Usage(format!("{name} {what}; {next}")))
 }

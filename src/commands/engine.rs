@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::cli::EngineArgs;
-use crate::headless;
+use crate::headless::{self, EventSink, say};
 use crate::host::{self, Ending};
 use crate::protocol::Command;
 use crate::runs::Run;
@@ -20,6 +20,7 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     // Where it is one already, it has what it needs.
     let _ = rustix::process::setsid();
     let signal = headless::catch_signals()?;
+    let mut sink = args.events.as_deref().map(EventSink::open).transpose()?;
     let run = Run::open(&args.folder)?;
     let lock = run.lock()?;
     let hosted = host::paint(run, lock, None, Ending::WhenAlone)?;
@@ -30,7 +31,15 @@ pub fn engine(args: &EngineArgs) -> Outcome {
             let _ = hosted.link.commands.send(Command::Stop);
         }
         match hosted.link.events.recv_timeout(PATIENCE) {
-            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(event) => {
+                if let Some(events) = &mut sink
+                    && let Err(error) = events.write(&event)
+                {
+                    say(&format!("the events can no longer be written ({error})"));
+                    sink = None;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crate::engine::worker;
-use crate::headless::say;
+use crate::headless::{EventSink, say};
 use crate::host::{self, Ending, HostError};
 use crate::job::{Job, PictureFile, Plan};
 use crate::line::Connection;
@@ -49,18 +49,27 @@ fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunErro
 
 /// What paints a plan under the dashboard: an engine in a process of its own.
 /// Where no folder of the user's choice was asked for and none can be made, it
-/// is this process, and the run ends with it.
-pub fn engine(folder: Option<PathBuf>) -> impl FnMut(&Plan, Job) -> io::Result<Started> {
+/// is this process, and the run ends with it. The process that paints writes the
+/// events too.
+pub fn engine(
+    folder: Option<PathBuf>,
+    events: Option<PathBuf>,
+) -> impl FnMut(&Plan, Job) -> io::Result<Started> {
     move |plan, job| {
         let run = match new_run(plan, &job, folder.as_deref()) {
             Ok(run) => run,
             Err(error) if folder.is_some() => return Err(io::Error::other(error)),
             Err(error) => {
                 say(&format!("the run is not kept: {error}"));
-                return in_process(plan, job);
+                // That it can be opened was looked at before.
+                let events = events.as_deref();
+                return Ok(Started {
+                    events: events.and_then(|path| EventSink::open(path).ok()),
+                    ..in_process(plan, job)?
+                });
             }
         };
-        let connection = remote::launch(&run).map_err(io::Error::other)?;
+        let connection = remote::launch(&run, events.as_deref()).map_err(io::Error::other)?;
         Ok(started(&run, connection))
     }
 }
@@ -77,9 +86,10 @@ pub fn started(run: &Run, connection: Connection) -> Started {
         link,
         thread,
         remote: Some(Remote {
-            name: run.name().to_string(),
+            called: run.called(),
             steers,
         }),
+        events: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, attach, keep};
 use crate::cli::{ResumeArgs, WhichRun};
-use crate::headless::{self, Leave};
+use crate::headless::{self, EventSink, Leave};
 use crate::host::{self, Ending};
 use crate::remote;
 use crate::runs::{Run, Runs, Standing};
@@ -25,7 +25,10 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         let _ = hosted.thread.join();
         return outcome;
     }
-    let connection = remote::launch(&run)?;
+    let events = args.events.as_deref();
+    // A file that cannot be had is told now, not by an engine.
+    events.map(EventSink::open).transpose()?;
+    let connection = remote::launch(&run, events)?;
     let started = keep::started(&run, connection);
     tui::attach(attach::arrival(&run), started, (&args.screen).into())
 }
@@ -51,13 +54,17 @@ fn unfinished(which: &WhichRun) -> Result<Run, Failure> {
             });
         }
     };
-    let name = run.name();
+    let (name, called) = (run.name(), run.called());
     match run.standing() {
-        Standing::Painting | Standing::Paused => Err(Failure::Usage(format!(
-            "{name} is being painted; `impasto attach {name}` shows it"
-        ))),
+        Standing::Painting | Standing::Paused => {
+            let painter = run.painter_pid();
+            let by = painter.map_or_else(String::new, |pid| format!(" by process {pid}"));
+            Err(Failure::Usage(format!(
+                "{name} is being painted{by}; `impasto attach {called}` shows it"
+            )))
+        }
         Standing::Finished => Err(Failure::Usage(format!(
-            "{name} is finished; `impasto runs show {name}` tells how it went"
+            "{name} is finished; `impasto runs show {called}` tells how it went"
         ))),
         _ => Ok(run),
     }

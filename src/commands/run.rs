@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Outcome, keep};
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
-use crate::headless::{self, Leave};
+use crate::headless::{self, EventSink, Leave};
 use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
 use crate::picture::{self, Source, display_path};
 use crate::preset::{Library, Preset};
@@ -66,12 +66,10 @@ pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&P
         stop_on_hangup: !stays,
         ..screen.into()
     };
-    tui::paint(
-        plan,
-        options,
-        events,
-        &mut keep::engine(keep.run_dir.clone()),
-    )
+    // A file that cannot be had is told now, not by an engine.
+    events.map(EventSink::open).transpose()?;
+    let mut engine = keep::engine(keep.run_dir.clone(), events.map(Path::to_owned));
+    tui::paint(plan, options, &mut engine)
 }
 
 impl From<&ScreenArgs> for tui::Options {

@@ -448,10 +448,12 @@ impl<'a> Worker<'a> {
         job.check().map_err(|error| error.to_string())?;
         let saved = match self.painter.iteration() {
             0 => None,
-            _ => match self.save_or_rescue() {
-                (saved, None) => saved,
-                (Some(rescue), Some(_)) => Some(rescue),
-                (None, Some(problem)) => return Err(problem),
+            _ => match self.save_in_place() {
+                (None, Some(problem)) => match self.rescue(problem) {
+                    (None, Some(problem)) => return Err(problem),
+                    (saved, _) => saved,
+                },
+                (saved, _) => saved,
             },
         };
         if let (RestartFrom::Here, Some(path)) = (from, &saved) {
@@ -470,7 +472,7 @@ impl<'a> Worker<'a> {
         // What is not painted yet must not take the place of an older picture.
         let saved = match self.painter.iteration() {
             0 => (None, None),
-            _ => self.save_patiently(),
+            _ => self.save_patiently(result.is_ok()),
         };
         let event = match (result, saved) {
             (Ok(()), (output, None)) => Event::Finished {
@@ -491,36 +493,42 @@ impl<'a> Worker<'a> {
         self.line.tell(event);
     }
 
-    /// Saves the picture. A run that is kept on the disk waits for room where
-    /// there is none anywhere: the picture is still in memory.
-    fn save_patiently(&mut self) -> (Option<PathBuf>, Option<String>) {
+    /// Saves the picture. Where it can be saved nowhere, a run that is kept on
+    /// the disk and that `went_well` waits for room: the picture is still in
+    /// memory.
+    fn save_patiently(&mut self, went_well: bool) -> (Option<PathBuf>, Option<String>) {
         let began = Instant::now();
         let mut told = false;
         loop {
-            let saved = self.save_or_rescue();
-            let (None, Some(problem)) = &saved else {
-                return saved;
+            let problem = match self.save_in_place() {
+                (None, Some(problem)) if self.keeper.is_none() || !went_well => {
+                    return self.rescue(problem);
+                }
+                (None, Some(problem)) => problem,
+                saved => return saved,
             };
-            if self.keeper.is_none() || began.elapsed() > PATIENCE {
-                return saved;
+            if began.elapsed() > PATIENCE {
+                return self.rescue(problem);
             }
             if !std::mem::replace(&mut told, true) {
-                let problem = problem.trim_end_matches('.');
+                let words = problem.trim_end_matches('.');
                 self.note(Some(format!(
-                    "{problem}; the picture is safe in memory, and saving it is tried again every \
+                    "{words}; the picture is safe in memory, and saving it is tried again every \
                      few seconds for an hour: make room, or stop to give it up"
                 )));
             }
             match self.line.inbox.recv_timeout(TRY_AGAIN) {
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return saved,
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    return self.rescue(problem);
+                }
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    /// Saves the picture where it should go or, if that fails, where there is
-    /// room. Returns where it is and what went wrong.
-    fn save_or_rescue(&self) -> (Option<PathBuf>, Option<String>) {
+    /// Saves the picture where it should go, and in the run's folder where
+    /// there is one. Returns where it is and what went wrong.
+    fn save_in_place(&self) -> (Option<PathBuf>, Option<String>) {
         let output = &self.painter.job().output;
         let kept = self.keeper.as_ref().map(|keeper| keeper.result.as_path());
         let kept = kept.filter(|kept| self.save(kept).is_ok());
@@ -528,12 +536,11 @@ impl<'a> Worker<'a> {
             Ok(()) => return (Some(output.clone()), None),
             Err(problem) => problem,
         };
-        if let Some(kept) = kept {
-            return (Some(kept.to_owned()), Some(problem));
-        }
-        if self.keeper.is_some() {
-            return (None, Some(problem));
-        }
+        (kept.map(Path::to_owned), Some(problem))
+    }
+
+    /// Saves the picture in the temporary folder: all that is left to try.
+    fn rescue(&self, problem: String) -> (Option<PathBuf>, Option<String>) {
         let rescue = std::env::temp_dir().join(format!("impasto-{}.png", std::process::id()));
         let saved = self.save(&rescue).is_ok();
         (saved.then_some(rescue), Some(problem))

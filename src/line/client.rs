@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
@@ -49,7 +49,7 @@ pub struct Connection {
 /// Why there is no line to a run.
 #[derive(Debug, Error)]
 pub enum LineError {
-    #[error("nobody is painting this run. `impasto resume` goes on from its last checkpoint.")]
+    #[error("nobody is painting this run. `impasto resume` goes on with it.")]
     NotPainted,
 
     #[error(
@@ -77,17 +77,26 @@ pub enum LineError {
     Unreachable(String, io::Error),
 }
 
-/// Attaches to the run whose engine listens at `socket`.
+/// Attaches to the run whose engine listens at one of these places.
 ///
 /// # Errors
 /// When nobody listens there, or the engine is another user's, of another
 /// version, stuck, or lets nobody in.
-pub fn connect(socket: &Path, role: Role) -> Result<Connection, LineError> {
+pub fn connect(places: &[PathBuf], role: Role) -> Result<Connection, LineError> {
+    for socket in places {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return attach(socket, stream, role),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {}
+                _ => return Err(LineError::Unreachable(display_path(socket), error)),
+            },
+        }
+    }
+    Err(LineError::NotPainted)
+}
+
+fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, LineError> {
     let unreachable = |error| LineError::Unreachable(display_path(socket), error);
-    let stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => LineError::NotPainted,
-        _ => unreachable(error),
-    })?;
     if !socket::is_trusted(&stream) {
         return Err(LineError::NotOurs(display_path(socket)));
     }
@@ -254,7 +263,7 @@ impl Hearing {
                 Err(FrameError::Broken(_)) => {
                     return Some(format!(
                         "the engine ended without a word, killed perhaps, or out of memory: \
-                         impasto resume {} goes on from its last checkpoint",
+                         impasto resume {} goes on with it",
                         self.run
                     ));
                 }

@@ -63,7 +63,7 @@ pub struct Greeting {
     pub version: u32,
     /// The version of impasto that paints.
     pub impasto: String,
-    /// The run's name.
+    /// What the run is called on the command line.
     pub run: String,
     /// The run's folder.
     pub folder: PathBuf,

@@ -1,9 +1,11 @@
 //! Where the sockets lie.
 //!
 //! A run's own folder may be too deep for a socket's address, or on a disk that
-//! has no sockets. So all of a user's lie in one folder under `/tmp`, by names
-//! that follow from the folders of their runs. Not under `XDG_RUNTIME_DIR`: it
-//! is removed when its user logs out, and a run goes on then.
+//! has no sockets. So all of a user's lie in one folder, by names that follow
+//! from the folders of their runs: in the user's runtime folder, and where there
+//! is none, or it is removed because its user logged out, under `/tmp`. A run
+//! goes on then, so the engine may move from one to the other, and whoever looks
+//! for it looks in all of them.
 
 use std::fmt::Write;
 use std::fs::{self, DirBuilder};
@@ -20,19 +22,11 @@ use crate::picture::display_path;
 /// which is zero.
 pub(super) const MAX_PATH: usize = 107;
 
-/// The place of the socket of the run in `folder`, in a folder that is made if
-/// need be.
+/// The places where the socket of the run in `folder` may be, the best first.
 ///
 /// # Errors
-/// When there is no such run folder, or the sockets' folder cannot be had or is
-/// not safe: not ours, a link, or open for others to write to.
-pub fn socket_for(folder: &Path) -> io::Result<PathBuf> {
-    let user = rustix::process::geteuid().as_raw();
-    socket_in(Path::new(&format!("/tmp/impasto-{user}")), folder)
-}
-
-/// As [`socket_for`], with a sockets' folder of the caller's.
-pub(super) fn socket_in(sockets: &Path, folder: &Path) -> io::Result<PathBuf> {
+/// When there is no such run folder.
+pub fn sockets_for(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = folder.canonicalize().map_err(|error| {
         let message = format!(
             "{}: {error}. Check the name of the run",
@@ -40,16 +34,35 @@ pub(super) fn socket_in(sockets: &Path, folder: &Path) -> io::Result<PathBuf> {
         );
         io::Error::new(error.kind(), message)
     })?;
-    make(sockets)?;
     let digest = Sha256::digest(folder.as_os_str().as_bytes());
     let mut name = String::new();
     for byte in &digest[..8] {
         // Writing to a string cannot fail.
         let _ = write!(name, "{byte:02x}");
     }
-    let socket = sockets.join(name + ".sock");
-    check_length(&socket)?;
-    Ok(socket)
+    name += ".sock";
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let folders = folders(runtime.as_deref());
+    Ok(folders.iter().map(|folder| folder.join(&name)).collect())
+}
+
+/// The folders that sockets may be in, `runtime` being the environment's runtime
+/// folder. They need not be there: a runtime folder comes back when its user does.
+fn folders(runtime: Option<&Path>) -> Vec<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let usual = PathBuf::from(format!("/run/user/{user}"));
+    // As left behind by `su` or `sudo`: nothing of ours belongs there.
+    let strange = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.uid() != user);
+    let mut folders: Vec<PathBuf> = runtime
+        .filter(|folder| folder.is_absolute() && *folder != usual)
+        .map(Path::to_path_buf)
+        .into_iter()
+        .chain([usual])
+        .filter(|folder| !strange(folder))
+        .map(|folder| folder.join("impasto"))
+        .collect();
+    folders.push(format!("/tmp/impasto-{user}").into());
+    folders
 }
 
 /// Makes the sockets' folder unless it is there, and looks whether it is safe.
@@ -109,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn refused(sockets: &Path, folder: &Path, word: &str) {
-        let message = socket_in(sockets, folder).unwrap_err().to_string();
+    fn refused(sockets: &Path, word: &str) {
+        let message = make(sockets).unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
     }
 
@@ -122,58 +135,76 @@ mod tests {
         fs::create_dir(&run).unwrap();
         fs::create_dir(&other).unwrap();
         symlink(&run, dir.path().join("link")).unwrap();
+        let places = |folder: &Path| sockets_for(folder).unwrap();
+        let first = places(&run);
+        assert_eq!(first, places(&other.join("../run")));
+        assert_eq!(first, places(&dir.path().join("link")));
+        assert_ne!(first, places(&other));
+        let last = first.last().unwrap();
+        assert!(last.starts_with("/tmp"), "{last:?}");
+        assert_eq!(last.file_name().unwrap().len(), 16 + 5);
+    }
+
+    #[test]
+    fn the_runtime_folder_comes_first_unless_it_is_another_user_s() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = |folder: &Path| folders(Some(folder));
+        assert_eq!(runtime(dir.path())[0], dir.path().join("impasto"));
+        // One that is gone may come back.
+        let gone = dir.path().join("gone");
+        assert_eq!(runtime(&gone)[0], gone.join("impasto"));
+        assert_eq!(runtime(Path::new("relative")), folders(None));
+        let strange = Path::new("/usr");
+        if fs::metadata(strange).unwrap().uid() != rustix::process::geteuid().as_raw() {
+            assert_eq!(runtime(strange), folders(None));
+        }
+    }
+
+    #[test]
+    fn a_folder_for_sockets_is_its_owner_s_alone() {
+        let dir = tempfile::tempdir().unwrap();
         let sockets = dir.path().join("sockets");
-        let place = |folder: &Path| socket_in(&sockets, folder).unwrap();
-        let first = place(&run);
-        assert_eq!(first, place(&other.join("../run")));
-        assert_eq!(first, place(&dir.path().join("link")));
-        assert_ne!(first, place(&other));
-        assert_eq!(first.file_name().unwrap().len(), 16 + 5);
+        make(&sockets).unwrap();
         let mode = fs::metadata(&sockets).unwrap().mode();
         assert_eq!(mode & 0o777, 0o700);
+        make(&sockets).unwrap();
     }
 
     #[test]
     fn a_place_that_is_not_safe_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let run = dir.path();
         let sockets = dir.path().join("sockets");
         fs::create_dir(&sockets).unwrap();
         for mode in [0o777, 0o770, 0o702] {
             fs::set_permissions(&sockets, Permissions::from_mode(mode)).unwrap();
-            refused(&sockets, run, "others to write");
+            refused(&sockets, "others to write");
         }
         fs::set_permissions(&sockets, Permissions::from_mode(0o700)).unwrap();
-        socket_in(&sockets, run).unwrap();
+        make(&sockets).unwrap();
         let link = dir.path().join("link");
         symlink(&sockets, &link).unwrap();
-        refused(&link, run, "no folder");
+        refused(&link, "no folder");
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        refused(&file, run, "no folder");
-    }
-
-    #[test]
-    fn a_folder_of_another_user_is_refused() {
-        // Unless we are root, to whom this belongs, and then nobody's is.
-        let sockets = Path::new("/proc/self");
+        refused(&file, "no folder");
+        // Unless we are root, to whom this belongs.
         let strange = Path::new("/usr");
         if fs::metadata(strange).unwrap().uid() != rustix::process::geteuid().as_raw() {
-            refused(strange, sockets, "another user");
+            refused(strange, "another user");
         }
-    }
-
-    #[test]
-    fn a_path_that_is_too_long_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let sockets = dir.path().join("x".repeat(90));
-        refused(&sockets, dir.path(), "107");
     }
 
     #[test]
     fn a_run_that_is_not_there_is_told_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        let sockets = dir.path().join("sockets");
-        refused(&sockets, &dir.path().join("no-such-run"), "no-such-run");
+        let error = sockets_for(&dir.path().join("no-such-run")).unwrap_err();
+        assert!(error.to_string().contains("no-such-run"), "{error}");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_refused() {
+        let long = PathBuf::from(format!("/{}", "x".repeat(MAX_PATH)));
+        let error = check_length(&long).unwrap_err();
+        assert!(error.to_string().contains("107"), "{error}");
     }
 }

@@ -38,15 +38,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens a socket for the front ends of a run and lets them in from then
-    /// on. `run` is the run's name, `folder` its folder; front ends are told
-    /// both.
+    /// Opens a socket for the front ends of a run, at the first of these places
+    /// that takes one, and lets them in from then on. `run` is what the run is called on the command line, `folder` its folder;
+    /// front ends are told both.
     ///
     /// # Errors
-    /// When a server listens at `socket` already, something else lies there,
-    /// its folder is open to others, or the system has no thread left.
-    pub fn bind(socket: &Path, run: &str, folder: &Path) -> io::Result<Self> {
-        let socket = Socket::bind(socket)?;
+    /// When a server listens there already, in every place something else lies
+    /// or its folder is open to others, or the system has no thread left.
+    pub fn bind(places: &[PathBuf], run: &str, folder: &Path) -> io::Result<Self> {
+        let socket = Socket::bind(places)?;
         let shared = Arc::new(Shared {
             board: Mutex::new(Switchboard::default()),
             heard: Condvar::new(),

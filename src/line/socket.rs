@@ -17,6 +17,8 @@ const LOOK_EVERY: i64 = 2;
 /// A socket that others can find. Its file goes when it is dropped.
 #[derive(Debug)]
 pub(super) struct Socket {
+    /// Where it may lie, the best place first.
+    places: Vec<PathBuf>,
     path: PathBuf,
     listener: UnixListener,
     /// Device and inode of its file.
@@ -24,13 +26,25 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Binds a socket at `path`. One that nobody listens at any more is
-    /// replaced.
+    /// Binds a socket at the first of these places that takes one. A socket
+    /// that nobody listens at any more is replaced.
     ///
     /// # Errors
-    /// When somebody listens there, something else lies there, or its folder
-    /// is not safe.
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+    /// When somebody listens at one of them, or none takes it: why the last did
+    /// not.
+    pub(super) fn bind(places: &[PathBuf]) -> io::Result<Self> {
+        let mut outcome = Err(io::ErrorKind::NotFound.into());
+        for path in places {
+            outcome = Self::bind_at(path, places);
+            match &outcome {
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {}
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    fn bind_at(path: &Path, places: &[PathBuf]) -> io::Result<Self> {
         place::check_length(path)?;
         place::make(path.parent().unwrap_or(Path::new(".")))?;
         check_free(path)?;
@@ -46,6 +60,7 @@ impl Socket {
         listener.set_nonblocking(true)?;
         fs::rename(&fresh, path)?;
         Ok(Self {
+            places: places.to_vec(),
             file: identity(path)?,
             path: path.to_path_buf(),
             listener,
@@ -81,12 +96,13 @@ impl Socket {
         }
     }
 
-    /// Binds anew where the file was removed, as by what cleans up `/tmp`: a
-    /// run may take days.
+    /// Binds anew where the file was removed, as by what cleans up `/tmp` or
+    /// takes away the runtime folder of a user who logged out: a run may take
+    /// days.
     fn tend(&mut self) {
         let gone = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
         if identity(&self.path).is_err_and(gone)
-            && let Ok(mut socket) = Self::bind(&self.path)
+            && let Ok(mut socket) = Self::bind(&self.places)
         {
             // The old one, dropped now, leaves the new one's file alone.
             std::mem::swap(self, &mut socket);
@@ -144,13 +160,15 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[test]
     fn only_its_owner_may_open_it_and_its_file_goes_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.sock");
-        let socket = Socket::bind(&path).unwrap();
+        let socket = Socket::bind(slice::from_ref(&path)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         drop(socket);
@@ -164,13 +182,13 @@ mod tests {
         // As after a crash: the listener is gone, the files are not.
         drop(UnixListener::bind(&path).unwrap());
         drop(UnixListener::bind(path.with_extension("new")).unwrap());
-        let socket = Socket::bind(&path).unwrap();
-        let error = Socket::bind(&path).unwrap_err();
+        let socket = Socket::bind(slice::from_ref(&path)).unwrap();
+        let error = Socket::bind(slice::from_ref(&path)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(UnixStream::connect(&path).is_ok());
         drop(socket);
         fs::write(&path, "").unwrap();
-        let error = Socket::bind(&path).unwrap_err();
+        let error = Socket::bind(slice::from_ref(&path)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
 
@@ -178,7 +196,7 @@ mod tests {
     fn a_folder_that_others_may_write_to_has_no_socket() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
-        let error = Socket::bind(&dir.path().join("a.sock")).unwrap_err();
+        let error = Socket::bind(&[dir.path().join("a.sock")]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     }
 
@@ -186,7 +204,7 @@ mod tests {
     fn a_file_that_was_removed_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sockets/a.sock");
-        let mut socket = Socket::bind(&path).unwrap();
+        let mut socket = Socket::bind(slice::from_ref(&path)).unwrap();
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
         socket.tend();
         UnixStream::connect(&path).unwrap();
@@ -197,5 +215,23 @@ mod tests {
         drop(socket);
         UnixStream::connect(&path).unwrap();
         drop(other);
+    }
+
+    #[test]
+    fn where_one_place_goes_another_serves() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = ["user/impasto", "tmp"].map(|folder| dir.path().join(folder).join("a.sock"));
+        // The first one's folder is made by the login.
+        let runtime = dir.path().join("user");
+        let mut socket = Socket::bind(&places).unwrap();
+        assert_eq!(socket.path, places[1]);
+        drop(socket);
+        fs::create_dir(&runtime).unwrap();
+        socket = Socket::bind(&places).unwrap();
+        assert_eq!(socket.path, places[0]);
+        fs::remove_dir_all(&runtime).unwrap();
+        socket.tend();
+        assert_eq!(socket.path, places[1]);
+        UnixStream::connect(&places[1]).unwrap();
     }
 }

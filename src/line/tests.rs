@@ -104,7 +104,7 @@ impl Engine {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::bind(
-            &dir.path().join("a.sock"),
+            &[dir.path().join("a.sock")],
             "meadow",
             Path::new("/runs/meadow"),
         );
@@ -123,7 +123,7 @@ impl Engine {
     }
 
     pub fn attach(&self, role: Role) -> Connection {
-        connect(&self.socket(), role).unwrap()
+        connect(&[self.socket()], role).unwrap()
     }
 
     pub fn tell(&self, event: &Event) {
@@ -395,7 +395,7 @@ fn leaving_needs_no_engine_that_listens() {
         std::io::Write::write_all(&mut stream, &frame).unwrap();
         stream
     });
-    let connection = connect(&socket, Role::Steer).unwrap();
+    let connection = connect(std::slice::from_ref(&socket), Role::Steer).unwrap();
     let _stream = stuck.join().unwrap();
     for _ in 0..5000 {
         let change = Command::Change(Box::default());
@@ -452,7 +452,7 @@ fn an_engine_that_goes_without_a_word_has_failed() {
         until(|| connection.link.commands.send(Command::Pause).is_err());
         connection.thread.join().unwrap();
     }
-    let error = connect(&engine.socket(), Role::Steer).unwrap_err();
+    let error = connect(&[engine.socket()], Role::Steer).unwrap_err();
     assert!(matches!(error, LineError::NotPainted), "{error}");
 }
 
@@ -462,7 +462,7 @@ fn so_many_may_come_and_no_more() {
     let all: Vec<Connection> = (0..MOST_CLIENTS)
         .map(|_| engine.attach(Role::Watch))
         .collect();
-    let error = connect(&engine.socket(), Role::Steer).unwrap_err();
+    let error = connect(&[engine.socket()], Role::Steer).unwrap_err();
     assert!(error.to_string().contains("16 terminals"), "{error}");
     engine.attach(Role::Control);
     drop(all);
@@ -476,8 +476,8 @@ fn a_file_that_is_no_socket_is_told_apart() {
     let file = dir.path().join("a.sock");
     std::fs::write(&file, "").unwrap();
     // What the system says of it differs; that it is told is what counts.
-    assert!(connect(&file, Role::Watch).is_err());
+    assert!(connect(&[file], Role::Watch).is_err());
     drop(UnixListener::bind(dir.path().join("b.sock")).unwrap());
-    let error = connect(&dir.path().join("b.sock"), Role::Watch).unwrap_err();
+    let error = connect(&[dir.path().join("b.sock")], Role::Watch).unwrap_err();
     assert!(matches!(error, LineError::NotPainted), "{error}");
 }

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::job::{Input, Size};
+use crate::picture::display_path;
 use crate::preset::Preset;
 
 const MAGIC: &[u8; 8] = b"IMPASTO\x01";
@@ -164,7 +165,7 @@ impl Checkpoints {
 
     /// Whether there is none, not even a broken one.
     pub fn is_empty(&self) -> bool {
-        !(0..GENERATIONS).any(|generation| self.generation(generation).exists())
+        !any_in(&self.folder)
     }
 
     /// The frozen arrays that are on the disk.
@@ -180,8 +181,12 @@ impl Checkpoints {
     /// When a file cannot be written.
     pub fn write(&mut self, position: &Position, contents: &Contents) -> io::Result<()> {
         let number = self.next;
-        // Somebody may have tidied up.
-        make(&self.folder)?;
+        // Somebody may have tidied up. If the run's own folder is gone, this is no
+        // place to go on from.
+        match DirBuilder::new().mode(0o700).create(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         let frozen = self.write_frozen(number, &contents.frozen)?;
         let header = Header {
             number,
@@ -321,7 +326,10 @@ impl Checkpoints {
             }
         }
         Err(format!(
-            "none of its checkpoints can be used: {}",
+            "none of the checkpoints can be used in {} ({}). Begin a new run with the pictures in \
+             the run's folder `inputs`, or remove the folder of the checkpoints: `impasto resume` \
+             then paints from the beginning",
+            display_path(&self.folder),
             broken.join("; ")
         ))
     }
@@ -334,7 +342,7 @@ impl Checkpoints {
         for entry in header.arrays {
             let mut bytes = vec![0; bounded(entry.bytes, data.left)?];
             data.left -= entry.bytes;
-            data.file.read_exact(&mut bytes)?;
+            fill(&mut data.file, &mut bytes)?;
             digest.update(&bytes);
             arrays.push(array(entry, bytes));
         }
@@ -380,7 +388,7 @@ impl Checkpoints {
             let length = open.metadata()?.len();
             let mut bytes = vec![0; bounded(entry.bytes, length.saturating_sub(offset))?];
             open.seek(SeekFrom::Start(offset))?;
-            open.read_exact(&mut bytes)?;
+            fill(open, &mut bytes)?;
             if hex(&Sha256::digest(&bytes)) != sha256 {
                 return Err(damaged("a check sum is another one"));
             }
@@ -390,8 +398,7 @@ impl Checkpoints {
     }
 
     fn generation(&self, number: u64) -> PathBuf {
-        self.folder
-            .join(format!("generation-{}", number % GENERATIONS))
+        generation(&self.folder, number)
     }
 
     fn frozen(&self, number: u64) -> PathBuf {
@@ -399,8 +406,13 @@ impl Checkpoints {
     }
 }
 
-fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+/// Whether a folder has a checkpoint, be it a broken one.
+pub fn any_in(folder: &Path) -> bool {
+    (0..GENERATIONS).any(|number| generation(folder, number).exists())
+}
+
+fn generation(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("generation-{}", number % GENERATIONS))
 }
 
 /// What follows a header.
@@ -416,16 +428,16 @@ fn read_header(path: &Path) -> io::Result<(Header, Data)> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len().min(MOST_BYTES);
     let (mut magic, mut sha256, mut length) = ([0; 8], [0; 32], [0; 8]);
-    file.read_exact(&mut magic)?;
+    fill(&mut file, &mut magic)?;
     if &magic != MAGIC {
         return Err(damaged("it is no checkpoint of this version of impasto"));
     }
-    file.read_exact(&mut sha256)?;
-    file.read_exact(&mut length)?;
+    fill(&mut file, &mut sha256)?;
+    fill(&mut file, &mut length)?;
     let count = u64::from_le_bytes(length);
     let left = size.saturating_sub(48);
     let mut text = vec![0; bounded(count, left.min(MOST_HEADER))?];
-    file.read_exact(&mut text)?;
+    fill(&mut file, &mut text)?;
     let header = serde_json::from_slice(&text)?;
     let hashed = [length.as_slice(), &text].concat();
     let left = left - count;
@@ -438,6 +450,14 @@ fn read_header(path: &Path) -> io::Result<(Header, Data)> {
             left,
         },
     ))
+}
+
+/// Reads as many bytes as there is place for.
+fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<()> {
+    file.read_exact(bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => damaged("it is cut short"),
+        _ => error,
+    })
 }
 
 /// A length that a file tells of itself, if there is so much of it.
@@ -475,147 +495,4 @@ fn hex(digest: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn position(iteration: u32) -> Position {
-        Position {
-            preset: Preset::default(),
-            start: None,
-            output: PathBuf::from("/tmp/out.png"),
-            sizes: Vec::new(),
-            tile: None,
-            scale: 0,
-            iteration,
-            in_scale: iteration,
-            failures: 0,
-            elapsed: 0.1 + 0.2,
-        }
-    }
-
-    fn named(name: &str, value: u8) -> Array {
-        Array {
-            name: name.to_owned(),
-            shape: vec![2, 4],
-            wide: false,
-            bytes: vec![value; 32],
-        }
-    }
-
-    /// The contents after so many iterations: the last three steps are known.
-    fn contents(iteration: u32, kept: &BTreeSet<String>) -> Contents {
-        let frozen = (iteration.saturating_sub(2)..=iteration).map(|step| {
-            let name = format!("s{step}");
-            if kept.contains(&name) {
-                Array::kept(name)
-            } else {
-                named(&name, step as u8)
-            }
-        });
-        Contents {
-            numbers: BTreeMap::from([("rate".to_owned(), f64::INFINITY.to_bits())]),
-            arrays: vec![named("image", 100 + iteration as u8)],
-            frozen: frozen.collect(),
-        }
-    }
-
-    fn written(folder: &Path, iterations: std::ops::RangeInclusive<u32>) -> Checkpoints {
-        let mut checkpoints = Checkpoints::open(folder).unwrap();
-        for iteration in iterations {
-            let contents = contents(iteration, &checkpoints.kept());
-            checkpoints.write(&position(iteration), &contents).unwrap();
-        }
-        checkpoints
-    }
-
-    fn whole(iteration: u32) -> Checkpoint {
-        Checkpoint {
-            position: position(iteration),
-            contents: contents(iteration, &BTreeSet::new()),
-            notice: None,
-        }
-    }
-
-    fn newest(folder: &Path) -> PathBuf {
-        let number = |path: &PathBuf| read_header(path).unwrap().0.number;
-        let paths = (0..2).map(|number| folder.join(format!("generation-{number}")));
-        paths.max_by_key(number).unwrap()
-    }
-
-    #[test]
-    fn the_newest_comes_back_and_little_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(Checkpoints::open(folder.path()).unwrap().read().is_err());
-        let mut checkpoints = written(folder.path(), 0..=20);
-        assert_eq!(checkpoints.read().unwrap(), whole(20));
-        let files = fs::read_dir(folder.path()).unwrap().count();
-        // Two generations, and the steps that they remember.
-        assert!(files <= 2 + 4, "{files} files");
-        // Another process goes on where this one ended.
-        assert_eq!(written(folder.path(), 21..=22).read().unwrap(), whole(22));
-    }
-
-    #[test]
-    fn any_damaged_byte_costs_one_generation_at_most() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut checkpoints = written(folder.path(), 0..=5);
-        let path = newest(folder.path());
-        let bytes = fs::read(&path).unwrap();
-        for index in (0..bytes.len()).step_by(7) {
-            let mut damaged = bytes.clone();
-            damaged[index] ^= 0x10;
-            fs::write(&path, damaged).unwrap();
-            let read = checkpoints.read().unwrap();
-            assert_eq!(read.position, position(4), "byte {index}");
-            assert_eq!(read.contents, whole(4).contents);
-            assert!(read.notice.is_some());
-        }
-        for length in (0..bytes.len()).step_by(11) {
-            fs::write(&path, &bytes[..length]).unwrap();
-            assert_eq!(checkpoints.read().unwrap().position, position(4));
-        }
-        fs::write(&path, &bytes).unwrap();
-        assert_eq!(checkpoints.read().unwrap(), whole(5));
-    }
-
-    #[test]
-    fn without_its_history_a_run_still_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut checkpoints = written(folder.path(), 0..=5);
-        fs::remove_file(checkpoints.frozen(5)).unwrap();
-        let read = checkpoints.read().unwrap();
-        assert_eq!(read.contents.arrays, whole(5).contents.arrays);
-        assert!(read.contents.frozen.is_empty() && read.notice.is_some());
-    }
-
-    #[test]
-    fn a_broken_newest_one_is_not_built_upon() {
-        let folder = tempfile::tempdir().unwrap();
-        let checkpoints = written(folder.path(), 0..=5);
-        fs::write(newest(folder.path()), b"rubbish").unwrap();
-        drop(checkpoints);
-        let mut checkpoints = written(folder.path(), 6..=6);
-        assert_eq!(checkpoints.read().unwrap().position, position(6));
-        let mut checkpoints = written(folder.path(), 7..=7);
-        assert_eq!(checkpoints.read().unwrap(), whole(7));
-    }
-
-    #[test]
-    fn a_full_disk_leaves_what_was_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut checkpoints = written(folder.path(), 0..=5);
-        // Stands for any write that fails: the place is taken by a folder.
-        let in_the_way = checkpoints.generation(6);
-        let held = fs::read(&in_the_way).unwrap();
-        fs::remove_file(&in_the_way).unwrap();
-        fs::create_dir(&in_the_way).unwrap();
-        let new = contents(6, &checkpoints.kept());
-        assert!(checkpoints.write(&position(6), &new).is_err());
-        let another = Checkpoints::open(folder.path()).unwrap().read();
-        assert_eq!(another.unwrap().contents, whole(5).contents);
-        fs::remove_dir(&in_the_way).unwrap();
-        fs::write(&in_the_way, held).unwrap();
-        checkpoints.write(&position(6), &new).unwrap();
-        assert_eq!(checkpoints.read().unwrap(), whole(6));
-    }
-}
+mod tests;

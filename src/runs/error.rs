@@ -74,7 +74,7 @@ pub enum RunError {
     #[error("cannot read {file}: {cause}. Check the file's permissions and its disk")]
     Unreadable { file: String, cause: io::Error },
 
-    #[error("cannot write {file}: the disk is full. Free some space, or name another folder")]
+    #[error("cannot write {file}: the disk is full. Make room on it")]
     DiskFull { file: String },
 
     #[error("cannot write {file}: {cause}. Check the folder's permissions and its disk")]

@@ -17,9 +17,10 @@ pub(super) fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > longest {
-        return Err(io::Error::other(format!(
-            "it is longer than {longest} bytes"
-        )));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is longer than {longest} bytes"),
+        ));
     }
     Ok(bytes)
 }

@@ -70,6 +70,7 @@ impl Record {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => RunError::NotARun {
                     folder: display_path(folder),
                 },
+                ErrorKind::InvalidData => RunError::damaged(&path, &cause),
                 _ => RunError::unreadable(&path, cause),
             })?;
         // What else another version writes nobody knows: its number comes first.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{self, NoLock, RunLock};
 use super::{
-    FORMAT, Record, Result, RunError, RunName, Standing, State, clock, files, inputs, metrics, plot,
+    FORMAT, Record, Result, RunError, RunName, Runs, Standing, State, checkpoint, clock, files,
+    inputs, metrics, plot,
 };
 use crate::job::{Job, Overrides, PictureFile};
 use crate::picture::display_path;
@@ -114,6 +115,24 @@ impl Run {
 
     pub fn name(&self) -> &RunName {
         &self.name
+    }
+
+    /// What the run is called on the command line: its name where it is among
+    /// all others, else its folder. Fit for a shell.
+    pub fn called(&self) -> String {
+        let kept = |runs: Runs| runs.folder().join(self.name.as_str());
+        match Runs::open().map(kept) {
+            Ok(place) if place == self.folder => self.name.to_string(),
+            _ => {
+                let folder = display_path(&self.folder);
+                let plain = |c: char| c.is_alphanumeric() || "/._-+@,:".contains(c);
+                if folder.chars().all(plain) {
+                    format!("--run-dir {folder}")
+                } else {
+                    format!("--run-dir '{}'", folder.replace('\'', r"'\''"))
+                }
+            }
+        }
     }
 
     /// The run's folder, from the root of the file system.
@@ -268,6 +287,11 @@ impl Run {
 
     pub fn checkpoint_folder(&self) -> PathBuf {
         self.folder.join("checkpoint")
+    }
+
+    /// Whether there is a checkpoint to go on from, be it a broken one.
+    pub fn has_checkpoint(&self) -> bool {
+        checkpoint::any_in(&self.checkpoint_folder())
     }
 
     pub fn metrics_path(&self) -> PathBuf {

@@ -266,12 +266,17 @@ fn a_run_in_a_folder_of_choice() {
     let run = place.with(|new| Run::create_at(&folder, new)).unwrap();
     assert!(run.name().as_str().ends_with("-old-town-night"));
     assert_eq!(Run::open(&folder).unwrap().record(), run.record());
-    let error = place.with(|new| Run::create_at(&folder, new)).unwrap_err();
+    let folder = run.folder().display();
+    assert_eq!(run.called(), format!("--run-dir '{folder}'"));
+    let error = place.with(|new| Run::create_at(run.folder(), new));
+    let error = error.unwrap_err();
     assert!(matches!(error, RunError::NotEmpty { .. }), "{error}");
     let empty = place.folder.path().join("a").join("empty");
     fs::create_dir(&empty).unwrap();
     let run = place.with(|new| Run::create_at(&empty, new)).unwrap();
     assert_eq!(run.name().as_str(), "empty");
+    let folder = run.folder().display();
+    assert_eq!(run.called(), format!("--run-dir {folder}"));
     assert_eq!(mode(&empty), 0o700);
     assert!(matches!(
         Run::open(place.folder.path()),

@@ -84,8 +84,8 @@ pub struct App {
 /// A run that another process paints, as this terminal stands to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
-    /// The run's name.
-    pub name: String,
+    /// What follows `impasto attach` to come back to it.
+    pub called: String,
     /// Whether this terminal steers the run, or only watches it.
     pub steers: bool,
 }

@@ -22,7 +22,6 @@ use super::terminal::InputEvent;
 use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
 use super::{Options, view};
-use crate::headless::EventSink;
 use crate::job::Plan;
 use crate::pace::Pace;
 use crate::picture::display_path;
@@ -52,7 +51,6 @@ pub struct Dashboard<'a> {
     plan: Plan,
     loading: Option<Receiver<Loading>>,
     run: Option<Started>,
-    events: Option<EventSink>,
     picture: Pane,
     palette: Palette,
     colours: Colours,
@@ -133,7 +131,6 @@ impl<'a> Dashboard<'a> {
             plan,
             loading: None,
             run: None,
-            events: None,
             picture,
             palette: options.palette,
             colours: terminal.colours,
@@ -156,11 +153,6 @@ impl<'a> Dashboard<'a> {
             asked: None,
             named: Vec::new(),
         }
-    }
-
-    /// Writes every event to a file too.
-    pub fn record(&mut self, events: EventSink) {
-        self.events = Some(events);
     }
 
     /// Paints to the end when the terminal goes away.
@@ -347,7 +339,7 @@ impl<'a> Dashboard<'a> {
     fn take_up(&mut self, started: Started) {
         if let Some(remote) = &started.remote {
             let joined = Message::Joined {
-                name: remote.name.clone(),
+                called: remote.called.clone(),
                 steers: remote.steers(),
             };
             update(&mut self.app, joined);
@@ -411,10 +403,11 @@ impl<'a> Dashboard<'a> {
     }
 
     fn write_down(&mut self, event: &Event) {
-        if let Some(events) = &mut self.events
+        if let Some(run) = &mut self.run
+            && let Some(events) = &mut run.events
             && let Err(error) = events.write(event)
         {
-            self.events = None;
+            run.events = None;
             let words = format!("the events can no longer be written ({error}); painting on");
             self.app.note(words, true);
         }

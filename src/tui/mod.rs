@@ -28,7 +28,6 @@ pub mod view;
 mod tests;
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use signal_hook::consts::SIGINT;
 
@@ -40,7 +39,7 @@ use self::log::Log;
 use self::remote::{Arrival, Engine, Started};
 use self::theme::Palette;
 use crate::commands::{Failure, Outcome};
-use crate::headless::{self, EventSink};
+use crate::headless;
 use crate::job::{Compute, Plan};
 use crate::picture::display_path;
 use crate::preset::Library;
@@ -75,27 +74,17 @@ pub fn opens_here() -> bool {
     !knows_lines_only && Terminal::detect().is_some() && foreground().unwrap_or(false)
 }
 
-/// Paints under a dashboard by this engine, and writes every event to a file too where one is
-/// named.
+/// Paints under a dashboard by this engine.
 ///
 /// # Errors
 /// When the terminal cannot be used, the run fails, or a signal ends it.
-pub fn paint<'a>(
-    plan: Plan,
-    options: Options,
-    events: Option<&Path>,
-    engine: &'a mut Engine<'a>,
-) -> Outcome {
-    let events = events.map(EventSink::open).transpose()?;
+pub fn paint<'a>(plan: Plan, options: Options, engine: &'a mut Engine<'a>) -> Outcome {
     let stays = headless::hangups_are_ignored();
     let terminal = here()?;
     let log = Log::start()?;
     let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
     let mut dashboard = Dashboard::new(plan, options, &terminal, Library::open(), engine);
     dashboard.app.log = log.path().map(display_path);
-    if let Some(events) = events {
-        dashboard.record(events);
-    }
     if stays {
         dashboard.stay_on_hangup();
     }
@@ -224,11 +213,11 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
 
 /// What becomes of a run that is left to another process.
 fn goes_on(app: &App) -> String {
-    let name = app.remote.as_ref().map_or("the run", |remote| &remote.name);
+    let called = app.remote.as_ref().map_or("", |remote| &remote.called);
     let does = match app.phase {
-        Phase::Stopping => return format!("{name} is stopping, and saves its picture"),
+        Phase::Stopping => return "the run is stopping, and saves its picture".to_owned(),
         Phase::Paused => "stays paused",
         _ => "goes on painting",
     };
-    format!("{name} {does}; `impasto attach {name}` shows it, `impasto stop {name}` ends it")
+    format!("the run {does}; `impasto attach {called}` shows it, `impasto stop {called}` ends it")
 }

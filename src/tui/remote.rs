@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::engine::worker;
+use crate::headless::EventSink;
 use crate::job::{Job, Plan};
 use crate::protocol::Link;
 
@@ -27,13 +28,16 @@ pub struct Started {
     pub thread: JoinHandle<()>,
     /// None if dropping the link ends the run.
     pub remote: Option<Remote>,
+    /// Where what the link tells is written too. An engine in another process
+    /// does that itself.
+    pub events: Option<EventSink>,
 }
 
 /// An engine in another process: when the link is dropped, it paints on.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    /// The run's name, by which `impasto attach` finds it.
-    pub name: String,
+    /// What follows `impasto attach` to come back to it.
+    pub called: String,
     /// Whether commands of this front end are obeyed; else it watches, and may
     /// send nothing but [`Command::Preview`](crate::protocol::Command::Preview).
     pub steers: Arc<AtomicBool>,
@@ -68,6 +72,7 @@ pub fn in_process(_: &Plan, job: Job) -> io::Result<Started> {
         link,
         thread,
         remote: None,
+        events: None,
     })
 }
 
@@ -79,6 +84,7 @@ impl Started {
             link,
             thread,
             remote,
+            events: _,
         } = self;
         drop(link);
         if remote.is_some() {

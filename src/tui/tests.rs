@@ -198,8 +198,8 @@ fn finished_screens() {
 /// A dashboard on a run that another process paints.
 pub fn remote(steers: bool) -> App {
     let mut app = running();
-    let name = "tower-night".to_owned();
-    update(&mut app, Message::Joined { name, steers });
+    let called = "tower-night".to_owned();
+    update(&mut app, Message::Joined { called, steers });
     app
 }
 
@@ -217,8 +217,9 @@ fn the_question_of_leaving_says_what_is_so() {
     press(&mut app, KeyCode::Char('q'));
     assert!(screen(&app, (80, 24)).contains("leave it paused"));
     let mut app = self::app();
-    let name = "a".repeat(80);
-    update(&mut app, Message::Joined { name, steers: true });
+    let called = "a".repeat(80);
+    let steers = true;
+    update(&mut app, Message::Joined { called, steers });
     press(&mut app, KeyCode::Char('q'));
     let screen = screen(&app, (60, 16));
     assert!(screen.contains("nothing is painted yet"), "{screen}");
@@ -236,7 +237,7 @@ fn a_broken_line_is_told() {
     let mut app = remote(true);
     update(&mut app, Message::Lost);
     let screen = screen(&app, (80, 24));
-    assert!(screen.contains("the line to tower-night broke"), "{screen}");
+    assert!(screen.contains("the line to the run broke"), "{screen}");
     assert!(!screen.contains("no picture"), "nobody knows that");
 }
 
@@ -340,8 +341,9 @@ fn preset_screens() {
 #[test]
 fn no_size_is_too_small_to_draw() {
     let mut app = running();
-    let name = "tower-night".to_owned();
-    update(&mut app, Message::Joined { name, steers: true });
+    let called = "tower-night".to_owned();
+    let steers = true;
+    update(&mut app, Message::Joined { called, steers });
     for overlay in ["", "?", "q", "S", "a", "r", "i", "z"] {
         type_text(&mut app, overlay);
         for width in (0..130).step_by(7) {

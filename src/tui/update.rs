@@ -48,7 +48,7 @@ pub enum Message {
     Begun(Box<Preset>),
     /// The engine is another process.
     Joined {
-        name: String,
+        called: String,
         steers: bool,
     },
     /// From now on this terminal steers the run, or no longer.
@@ -142,7 +142,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
                 return vec![send_preset(app)];
             }
         }
-        Message::Joined { name, steers } => remote::joined(app, name, steers),
+        Message::Joined { called, steers } => remote::joined(app, called, steers),
         Message::Steers(steers) => remote::steers(app, steers),
         Message::Lost => return remote::lost(app),
         Message::Terminate if app.remote.is_some() => return vec![Effect::Leave],

@@ -45,6 +45,7 @@ pub fn paint(_: &Plan, job: Job) -> io::Result<Started> {
         link,
         thread,
         remote: None,
+        events: None,
     })
 }
 

@@ -68,7 +68,7 @@ impl Far {
         let far = self.clone();
         let thread = thread::spawn(move || while far.carry(&inbox, &outbox) {});
         let remote = Remote {
-            name: "tower-night".to_owned(),
+            called: "tower-night".to_owned(),
             steers: self.steers.clone(),
         };
         Started {
@@ -79,6 +79,7 @@ impl Far {
             },
             thread,
             remote: Some(remote),
+            events: None,
         }
     }
 
@@ -411,7 +412,7 @@ fn a_line_that_breaks_is_a_failure_in_words() {
             },
             &[],
         )
-        .when("the line to tower-night broke", &keys("q"));
+        .when("the line to the run broke", &keys("q"));
     let plan = plan(folder.path(), 1_000_000);
     let (left, app, _) = play(plan, OPTIONS, &far, &mut stage);
     assert_eq!(left, Left::InGoodOrder);

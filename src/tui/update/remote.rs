@@ -7,8 +7,8 @@ use crate::protocol::Event;
 use crate::tui::app::{App, Overlay, Remote};
 
 /// The run is another process's.
-pub(super) fn joined(app: &mut App, name: String, steers: bool) {
-    app.remote = Some(Remote { name, steers });
+pub(super) fn joined(app: &mut App, called: String, steers: bool) {
+    app.remote = Some(Remote { called, steers });
     if matches!(app.overlay, Some(Overlay::Quit)) {
         app.overlay = Some(Overlay::Leave);
     }
@@ -47,10 +47,10 @@ pub(super) fn only_watches(app: &mut App) -> Vec<Effect> {
 
 /// Nothing more is heard of the run, and it had not ended.
 pub(super) fn lost(app: &mut App) -> Vec<Effect> {
-    let name = app.remote.as_ref().map_or("", |remote| &remote.name);
+    let called = app.remote.as_ref().map_or("", |remote| &remote.called);
     let message = format!(
-        "the line to {name} broke; `impasto attach {name}` shows it if it still paints, `impasto \
-         resume {name}` goes on if it does not"
+        "the line to the run broke; `impasto attach {called}` shows it if it still paints, \
+         `impasto resume {called}` goes on if it does not"
     );
     told(
         app,
@@ -348,8 +348,9 @@ mod tests {
         let mut app = crate::tui::tests::app();
         let began = app.preset.clone();
         press(&mut app, KeyCode::Char('q'));
-        let name = "tower-night".to_owned();
-        update(&mut app, Message::Joined { name, steers: true });
+        let called = "tower-night".to_owned();
+        let steers = true;
+        update(&mut app, Message::Joined { called, steers });
         assert!(matches!(app.overlay, Some(Overlay::Leave)));
         press(&mut app, KeyCode::Esc);
         assert_eq!(

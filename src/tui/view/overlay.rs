@@ -63,11 +63,14 @@ pub fn place(app: &App, window: Rect) -> Rect {
         Some(Overlay::Messages { .. }) => (90, 24),
         Some(Overlay::Quit | Overlay::SavePreset { .. }) => (64, 7),
         Some(Overlay::Leave) => {
-            let name = app.remote.as_ref().map_or("", |remote| &remote.name);
-            let inside = usize::from(window.width.min(64).saturating_sub(2));
-            // Names have 80 characters at the most, which take two lines more.
-            let long = Line::raw(way_back(name)).width() > inside;
-            (64, if long { 10 } else { 8 })
+            let called = app.remote.as_ref().map_or("", |remote| &remote.called);
+            let inside = usize::from(window.width.min(64).saturating_sub(2)).max(1);
+            // A long name, or a folder, begins a line of its own and fills more.
+            let lines = match Line::raw(way_back(called)).width() {
+                width if width <= inside => 1,
+                width => 2 + width / inside,
+            };
+            (64, 7 + u16::try_from(lines).unwrap_or(u16::MAX).min(100))
         }
         Some(Overlay::Presets(_)) => (84, 26),
         Some(Overlay::Layers(chooser)) => (
@@ -235,13 +238,13 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
 }
 
 /// How the run is found again.
-fn way_back(name: &str) -> String {
-    format!("       impasto attach {name} shows it again")
+fn way_back(called: &str) -> String {
+    format!("       impasto attach {called} shows it again")
 }
 
 /// What can become of a run that another process paints.
 fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
-    let name = app.remote.as_ref().map_or("", |remote| &remote.name);
+    let called = app.remote.as_ref().map_or("", |remote| &remote.called);
     let paused = app.phase == Phase::Paused;
     let rows = [
         (
@@ -269,7 +272,7 @@ fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
             Span::styled(words, theme.text),
         ]));
         if key == "d" {
-            lines.push(Line::styled(way_back(name), theme.dim));
+            lines.push(Line::styled(way_back(called), theme.dim));
         }
     }
 }

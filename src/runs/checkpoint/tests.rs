@@ -1,0 +1,142 @@
+use super::*;
+
+fn position(iteration: u32) -> Position {
+    Position {
+        preset: Preset::default(),
+        start: None,
+        output: PathBuf::from("/tmp/out.png"),
+        sizes: Vec::new(),
+        tile: None,
+        scale: 0,
+        iteration,
+        in_scale: iteration,
+        failures: 0,
+        elapsed: 0.1 + 0.2,
+    }
+}
+
+fn named(name: &str, value: u8) -> Array {
+    Array {
+        name: name.to_owned(),
+        shape: vec![2, 4],
+        wide: false,
+        bytes: vec![value; 32],
+    }
+}
+
+/// The contents after so many iterations: the last three steps are known.
+fn contents(iteration: u32, kept: &BTreeSet<String>) -> Contents {
+    let frozen = (iteration.saturating_sub(2)..=iteration).map(|step| {
+        let name = format!("s{step}");
+        if kept.contains(&name) {
+            Array::kept(name)
+        } else {
+            named(&name, step as u8)
+        }
+    });
+    Contents {
+        numbers: BTreeMap::from([("rate".to_owned(), f64::INFINITY.to_bits())]),
+        arrays: vec![named("image", 100 + iteration as u8)],
+        frozen: frozen.collect(),
+    }
+}
+
+fn written(folder: &Path, iterations: std::ops::RangeInclusive<u32>) -> Checkpoints {
+    let mut checkpoints = Checkpoints::open(folder).unwrap();
+    for iteration in iterations {
+        let contents = contents(iteration, &checkpoints.kept());
+        checkpoints.write(&position(iteration), &contents).unwrap();
+    }
+    checkpoints
+}
+
+fn whole(iteration: u32) -> Checkpoint {
+    Checkpoint {
+        position: position(iteration),
+        contents: contents(iteration, &BTreeSet::new()),
+        notice: None,
+    }
+}
+
+fn newest(folder: &Path) -> PathBuf {
+    let number = |path: &PathBuf| read_header(path).unwrap().0.number;
+    let paths = (0..2).map(|number| folder.join(format!("generation-{number}")));
+    paths.max_by_key(number).unwrap()
+}
+
+#[test]
+fn the_newest_comes_back_and_little_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Checkpoints::open(folder.path()).unwrap().read().is_err());
+    let mut checkpoints = written(folder.path(), 0..=20);
+    assert_eq!(checkpoints.read().unwrap(), whole(20));
+    let files = fs::read_dir(folder.path()).unwrap().count();
+    // Two generations, and the steps that they remember.
+    assert!(files <= 2 + 4, "{files} files");
+    // Another process goes on where this one ended.
+    assert_eq!(written(folder.path(), 21..=22).read().unwrap(), whole(22));
+}
+
+#[test]
+fn any_damaged_byte_costs_one_generation_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut checkpoints = written(folder.path(), 0..=5);
+    let path = newest(folder.path());
+    let bytes = fs::read(&path).unwrap();
+    for index in (0..bytes.len()).step_by(7) {
+        let mut damaged = bytes.clone();
+        damaged[index] ^= 0x10;
+        fs::write(&path, damaged).unwrap();
+        let read = checkpoints.read().unwrap();
+        assert_eq!(read.position, position(4), "byte {index}");
+        assert_eq!(read.contents, whole(4).contents);
+        assert!(read.notice.is_some());
+    }
+    for length in (0..bytes.len()).step_by(11) {
+        fs::write(&path, &bytes[..length]).unwrap();
+        assert_eq!(checkpoints.read().unwrap().position, position(4));
+    }
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(checkpoints.read().unwrap(), whole(5));
+}
+
+#[test]
+fn without_its_history_a_run_still_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut checkpoints = written(folder.path(), 0..=5);
+    fs::remove_file(checkpoints.frozen(5)).unwrap();
+    let read = checkpoints.read().unwrap();
+    assert_eq!(read.contents.arrays, whole(5).contents.arrays);
+    assert!(read.contents.frozen.is_empty() && read.notice.is_some());
+}
+
+#[test]
+fn a_broken_newest_one_is_not_built_upon() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = written(folder.path(), 0..=5);
+    fs::write(newest(folder.path()), b"rubbish").unwrap();
+    drop(checkpoints);
+    let mut checkpoints = written(folder.path(), 6..=6);
+    assert_eq!(checkpoints.read().unwrap().position, position(6));
+    let mut checkpoints = written(folder.path(), 7..=7);
+    assert_eq!(checkpoints.read().unwrap(), whole(7));
+}
+
+#[test]
+fn a_full_disk_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut checkpoints = written(folder.path(), 0..=5);
+    // Stands for any write that fails: the place is taken by a folder.
+    let in_the_way = checkpoints.generation(6);
+    let held = fs::read(&in_the_way).unwrap();
+    fs::remove_file(&in_the_way).unwrap();
+    fs::create_dir(&in_the_way).unwrap();
+    let new = contents(6, &checkpoints.kept());
+    assert!(checkpoints.write(&position(6), &new).is_err());
+    let another = Checkpoints::open(folder.path()).unwrap().read();
+    assert_eq!(another.unwrap().contents, whole(5).contents);
+    fs::remove_dir(&in_the_way).unwrap();
+    fs::write(&in_the_way, held).unwrap();
+    checkpoints.write(&position(6), &new).unwrap();
+    assert_eq!(checkpoints.read().unwrap(), whole(6));
+}
