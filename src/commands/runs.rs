@@ -6,7 +6,7 @@ mod facts;
 mod list;
 mod remove;
 mod show;
-mod thumbnail;
+mod wrap;
 
 use std::path::{Path, PathBuf};
 

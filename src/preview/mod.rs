@@ -9,5 +9,7 @@ mod print;
 mod scene;
 mod sixteen;
 pub mod terminal;
+mod thumbnail;
 
-pub use print::{PrintError, clear, full_screen, print, print_with};
+pub use print::{PrintError, clear, full_screen, print, print_in, print_with};
+pub use thumbnail::Thumbnail;

@@ -11,12 +11,11 @@ use std::io::{self, Write};
 use image::{DynamicImage, RgbImage};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Color;
 
 use super::cells::{Cells, scaled};
 use super::pixels::reduced;
-use super::sixteen;
 use super::terminal::{Colours, Graphics, Terminal};
+use super::thumbnail;
 use crate::picture::Picture;
 
 /// Rows left free below a printed picture, for the prompt, and below one that
@@ -57,7 +56,16 @@ impl From<io::Error> for PrintError {
 /// # Errors
 /// When stdout is no terminal, or has no colours or no room.
 pub fn print(picture: &Picture) -> Result<(), PrintError> {
-    let terminal = Terminal::detect().ok_or(PrintError::NoTerminal)?;
+    print_in(picture, u16::MAX)
+}
+
+/// As [`print`], in so many rows at most.
+///
+/// # Errors
+/// As for [`print`].
+pub fn print_in(picture: &Picture, rows: u16) -> Result<(), PrintError> {
+    let mut terminal = Terminal::detect().ok_or(PrintError::NoTerminal)?;
+    terminal.rows = terminal.rows.min(rows.saturating_add(ROWS_FOR_PROMPT));
     if terminal.colours == Colours::None {
         return Err(PrintError::NoColours);
     }
@@ -247,19 +255,7 @@ fn in_sixteen_colours(picture: &RgbImage, at: Option<(u16, u16)>) -> String {
         if let Some((left, top)) = at {
             let _ = write!(text, "\x1b[{};{}H", top + y + 1, left + 1);
         }
-        let mut last = (Color::Reset, Color::Reset);
-        for x in 0..area.width {
-            let cell = &buffer[(x, y)];
-            if (cell.fg, cell.bg) != last {
-                let (front, back) = (sixteen::number(cell.fg), sixteen::number(cell.bg));
-                let front = front.map_or(39, |number| 30 + number % 8 + 60 * (number / 8));
-                let back = back.map_or(49, |number| 40 + number % 8 + 60 * (number / 8));
-                let _ = write!(text, "\x1b[{front};{back}m");
-                last = (cell.fg, cell.bg);
-            }
-            text.push_str(cell.symbol());
-        }
-        text.push_str("\x1b[m");
+        text.push_str(&thumbnail::row(&buffer, y));
         if at.is_none() {
             text.push_str("\r\n");
         }

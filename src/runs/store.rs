@@ -272,10 +272,18 @@ fn near(wanted: &str, names: &[RunName]) -> Vec<String> {
         .iter()
         .filter_map(|name| {
             let holds = !wanted.is_empty() && name.as_str().contains(&wanted);
-            let slips = strsim::damerau_levenshtein(name.as_str(), &wanted);
+            // Most people type a beginning. Names are ASCII.
+            let beginning = name.as_str().get(..wanted.len());
+            let slips = [Some(name.as_str()), beginning]
+                .into_iter()
+                .flatten()
+                .map(|name| strsim::damerau_levenshtein(name, &wanted))
+                .min()
+                .unwrap_or(usize::MAX);
+            let close = !wanted.is_empty() && slips.saturating_mul(3) <= wanted.len();
             match holds {
                 true => Some((0, name)),
-                false => (slips * 3 <= name.as_str().len()).then_some((slips, name)),
+                false => close.then_some((slips, name)),
             }
         })
         .collect();

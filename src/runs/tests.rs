@@ -201,7 +201,7 @@ fn names_are_made_unique_and_found_by_their_beginning() {
     let folder = store.folder();
     fs::rename(runs[1].folder(), folder.join("tower-at-night")).unwrap();
     assert_eq!(store.find("tow").unwrap().name().as_str(), "tower-at-night");
-    for wanted in ["towre-at-night", "at-night", "AT-NIGHT"] {
+    for wanted in ["towre-at-night", "towre", "at-night", "AT-NIGHT"] {
         let error = store.find(wanted).unwrap_err().to_string();
         assert!(error.contains("did you mean tower-at-night"), "{error}");
     }

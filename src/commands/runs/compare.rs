@@ -6,6 +6,7 @@ use image::{Rgb, RgbImage, imageops};
 
 use super::curves;
 use super::show::{no_picture, picture_of};
+use super::wrap::wrapped;
 use super::{CompareArgs, named};
 use crate::commands::{Failure, Outcome};
 use crate::headless::say;
@@ -16,9 +17,10 @@ use crate::preview::terminal::{Colours, Terminal};
 use crate::protocol::Step;
 use crate::runs::{Run, plot};
 
-/// Pixels between the two pictures, and their height.
+/// Pixels between and around the two pictures, and their height.
 const GAP: u32 = 16;
 const HEIGHT: u32 = 512;
+const WHITE: Rgb<u8> = Rgb([255; 3]);
 /// A picture that is wider than this is made lower.
 const WIDEST: u32 = 1600;
 /// The least width of the chart below the pictures, and its height.
@@ -26,6 +28,8 @@ const CHART: (u32, u32) = (900, 540);
 /// The chart in a terminal, in cells.
 const COLUMNS: u16 = 100;
 const ROWS: u16 = 14;
+/// The least columns of a run's values in the table.
+const NARROWEST: usize = 10;
 
 pub fn compare(args: &CompareArgs) -> Outcome {
     let runs = [named(&args.first)?, named(&args.second)?];
@@ -40,7 +44,10 @@ pub fn compare(args: &CompareArgs) -> Outcome {
         pictures.push(match picture_of(run) {
             Some(path) => picture::load(&path)?.picture,
             None if args.output.is_some() => return Err(no_picture(run)),
-            None => continue,
+            None => {
+                say(&format!("{} has no picture yet", run.name()));
+                continue;
+            }
         });
     }
     let [first_steps, second_steps] = steps.as_slice() else {
@@ -56,7 +63,6 @@ pub fn compare(args: &CompareArgs) -> Outcome {
         let page = Picture::from_rgb8(page.width(), page.height(), page.as_raw())
             .ok_or_else(|| Failure::Failed("the pictures are too large to compare".to_owned()))?;
         picture::save(&page, output, None)?;
-        say(&format!("saved {}", display_path(output)));
     }
     if let Some(pair) = &pair
         && io::stdout().is_terminal()
@@ -64,26 +70,33 @@ pub fn compare(args: &CompareArgs) -> Outcome {
         let row = side_by_side(pair);
         if let Some(row) = Picture::from_rgb8(row.width(), row.height(), row.as_raw()) {
             // A terminal that shows no pictures still shows the rest.
-            let _ = preview::print(&row);
+            if preview::print(&row).is_ok() {
+                writeln!(io::stdout())?;
+            }
         }
     }
     let mut out = io::stdout().lock();
-    let (columns, colours) = match Terminal::detect() {
-        Some(terminal) => (
-            terminal.columns.min(COLUMNS),
-            terminal.colours != Colours::None,
-        ),
-        None => (COLUMNS, false),
-    };
-    out.write_all(curves::drawn(both, columns, ROWS, colours).as_bytes())?;
+    let terminal = Terminal::detect();
+    let columns = terminal.as_ref().map(|terminal| terminal.columns);
+    let colours = terminal.is_some_and(|terminal| terminal.colours != Colours::None);
+    let chart = columns.unwrap_or(COLUMNS).min(COLUMNS);
+    out.write_all(curves::drawn(both, chart, ROWS, colours).as_bytes())?;
     writeln!(out)?;
-    Ok(table([first, second], both, &mut out)?)
+    table([first, second], both, columns, &mut out)?;
+    out.flush()?;
+    drop(out);
+    if let Some(output) = &args.output {
+        say(&format!("saved {}", display_path(output)));
+    }
+    Ok(())
 }
 
-/// The last losses, and every key in which the presets differ.
+/// The last losses, and every key in which the presets differ, in so many
+/// columns if they are known.
 fn table(
     [first, second]: [&Run; 2],
     [(_, first_steps), (_, second_steps)]: [(&str, &[Step]); 2],
+    columns: Option<u16>,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let mut rows = vec![[
@@ -137,26 +150,49 @@ fn table(
         let value = |value: Option<String>| value.unwrap_or_else(|| "off".to_owned());
         rows.push([difference.key, value(difference.from), value(difference.to)]);
     }
+    let columns = columns.map_or(usize::MAX, usize::from);
+    write_rows(&rows, columns, out)?;
+    if weighed {
+        writeln!(out)?;
+        let note = "The presets weigh the losses differently: their totals are no measure.";
+        for line in wrapped(note, columns) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows of three cells; where they are too wide, values take several lines.
+fn write_rows(rows: &[[String; 3]], columns: usize, out: &mut impl Write) -> io::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let (names, values) = (width(0), width(1));
-    for [name, one, other] in &rows {
-        let line = format!("{name:<names$}  {one:<values$}  {other}");
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    if weighed {
-        writeln!(
-            out,
-            "\nThe presets weigh the losses differently: their totals are no measure."
-        )?;
+    let names = width(0);
+    let room = columns.saturating_sub(names + 4);
+    let half = (room / 2).max(NARROWEST);
+    let beside = |other: usize| room.saturating_sub(other).max(NARROWEST);
+    let values = match (width(1), width(2)) {
+        (one, other) if one + other <= room => [one, other],
+        // The narrower one keeps what it needs.
+        (one, _) if one <= half => [one, beside(one)],
+        (_, other) if other <= half => [beside(other), other],
+        _ => [half, half],
+    };
+    for [name, one, other] in rows {
+        let (one, other) = (wrapped(one, values[0]), wrapped(other, values[1]));
+        for number in 0..one.len().max(other.len()) {
+            let name = if number == 0 { name } else { "" };
+            let [one, other] = [&one, &other].map(|it| it.get(number).map_or("", String::as_str));
+            let line = format!("{name:<names$}  {one:<width$}  {other}", width = values[0]);
+            writeln!(out, "{}", line.trim_end())?;
+        }
     }
     Ok(())
 }
 
 /// Both pictures at one height.
-fn side_by_side(pair: &[Picture; 2]) -> RgbImage {
+fn at_one_height(pair: &[Picture; 2]) -> [RgbImage; 2] {
     let shape = |picture: &Picture, height: u32| {
         let (wide, high) = (f64::from(picture.width()), f64::from(picture.height()));
         (wide / high * f64::from(height)).round().max(1.0)
@@ -166,13 +202,18 @@ fn side_by_side(pair: &[Picture; 2]) -> RgbImage {
         .map(|picture| shape(picture, HEIGHT))
         .fold(1.0, f64::max);
     let height = (f64::from(HEIGHT) * (f64::from(WIDEST) / widest).min(1.0)).max(1.0) as u32;
-    let [left, right] = pair.each_ref().map(|picture| {
+    pair.each_ref().map(|picture| {
         // At most the widest, but for rounding.
         let width = shape(picture, height).min(f64::from(WIDEST)) as u32;
         let rgb = picture.resized(width, height).to_rgb8();
         RgbImage::from_raw(width, height, rgb).unwrap_or_default()
-    });
-    let mut both = RgbImage::from_pixel(left.width() + GAP + right.width(), height, Rgb([255; 3]));
+    })
+}
+
+fn side_by_side(pair: &[Picture; 2]) -> RgbImage {
+    let [left, right] = at_one_height(pair);
+    let size = (left.width() + GAP + right.width(), left.height());
+    let mut both = RgbImage::from_pixel(size.0, size.1, WHITE);
     imageops::replace(&mut both, &left, 0, 0);
     imageops::replace(&mut both, &right, i64::from(left.width() + GAP), 0);
     both
@@ -180,26 +221,24 @@ fn side_by_side(pair: &[Picture; 2]) -> RgbImage {
 
 /// The pictures with their names, and both totals in one chart below.
 fn page(pair: &[Picture; 2], both: [(&str, &[Step]); 2]) -> RgbImage {
-    let pictures = side_by_side(pair);
-    let width = (pictures.width() + 2 * GAP).max(CHART.0);
+    let pictures = at_one_height(pair);
+    // A column for each, wide enough for its name.
+    let least = (CHART.0 - 3 * GAP) / 2;
+    let columns = pictures.each_ref().map(|it| it.width().max(least));
+    let width = columns[0] + columns[1] + 3 * GAP;
     let chart = plot::Chart::of_totals(both).pixels(width, CHART.1);
-    let half = width / 2 - GAP;
-    let captions = both.map(|(name, _)| plot::caption(name, half));
-    let caption_height = captions[0].height();
-    let top = GAP + pictures.height();
-    let height = top + caption_height + chart.height();
-    let mut page = RgbImage::from_pixel(width, height, Rgb([255; 3]));
-    let left = (width - pictures.width()) / 2;
-    imageops::replace(&mut page, &pictures, i64::from(left), i64::from(GAP));
-    let [first, second] = &captions;
-    imageops::replace(&mut page, first, i64::from(GAP / 2), i64::from(top));
-    imageops::replace(
-        &mut page,
-        second,
-        i64::from(width / 2 + GAP / 2),
-        i64::from(top),
-    );
-    imageops::replace(&mut page, &chart, 0, i64::from(top + caption_height));
+    let captions = [0, 1].map(|it: usize| plot::caption(both[it].0, columns[it]));
+    let below = GAP + pictures[0].height();
+    let foot = below + captions[0].height();
+    let mut page = RgbImage::from_pixel(width, foot + chart.height(), WHITE);
+    let mut left = GAP;
+    for ((picture, caption), column) in pictures.iter().zip(&captions).zip(columns) {
+        let middle = left + (column - picture.width()) / 2;
+        imageops::replace(&mut page, picture, i64::from(middle), i64::from(GAP));
+        imageops::replace(&mut page, caption, i64::from(left), i64::from(below));
+        left += column + GAP;
+    }
+    imageops::replace(&mut page, &chart, 0, i64::from(foot));
     page
 }
 
@@ -225,5 +264,33 @@ mod tests {
             let page = page(&pair, [("a", &[]), ("b", &[])]);
             assert!(page.width() >= CHART.0 && page.width() <= 2 * WIDEST + 3 * GAP);
         }
+    }
+
+    #[test]
+    fn wide_rows_take_several_lines() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let rows = [
+            row(["", "20261122-101326-a-b", "20261122-101341-c-d"]),
+            row(["schedule", "64×120 96×100", "64×160"]),
+        ];
+        let lines = |columns: usize| {
+            let mut text = Vec::new();
+            write_rows(&rows, columns, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let wide = "          20261122-101326-a-b  20261122-101341-c-d\n\
+                    schedule  64×120 96×100        64×160\n";
+        assert_eq!(lines(usize::MAX), wide);
+        assert_eq!(lines(50), wide);
+        let narrow = "          20261122-101326-  20261122-101341-\n          \
+                      a-b               c-d\n\
+                      schedule  64×120 96×100     64×160\n";
+        assert_eq!(lines(44), narrow);
+        // However narrow, all is told.
+        let least = lines(1).replace(char::is_whitespace, "");
+        assert!(
+            least.contains("64×160") && least.contains("96×100"),
+            "{least}"
+        );
     }
 }

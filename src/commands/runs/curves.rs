@@ -5,6 +5,8 @@ use crate::runs::plot::{points, short};
 
 /// Columns for the numbers at the left.
 const NUMBERS: u16 = 9;
+/// What stands below.
+const FOOT: &str = "iteration";
 /// What the two curves are drawn with where there are no colours.
 const LETTERS: [char; 2] = ['a', 'b'];
 /// SGR codes that tell the curves apart: blue and yellow, which the
@@ -43,9 +45,14 @@ pub fn drawn(runs: [(&str, &[Step]); 2], columns: u16, rows: u16, colours: bool)
             let line: String = cells.iter().map(|cell| cell.shown(colours)).collect();
             text += &format!("{number:>7} │{}\n", line.trim_end());
         }
-        let foot = format!("{last:.0}");
         text += &format!("{:>7} └{}\n", "", "─".repeat(width));
-        text += &format!("{foot:>width$}\n", width = NUMBERS as usize + width);
+        let foot = format!("{last:.0}");
+        let words = width.saturating_sub(1 + foot.len());
+        let words = match words > FOOT.len() {
+            true => format!("{FOOT:^words$}"),
+            false => " ".repeat(words),
+        };
+        text += &format!("{:>8} 0{words}{foot}\n", "");
     }
     for (number, (name, _)) in runs.iter().enumerate() {
         let sign = Cell::sign(number, colours);
@@ -179,6 +186,8 @@ mod tests {
             lines.iter().all(|line| line.chars().count() <= 40),
             "{text}"
         );
+        assert!(lines[9].starts_with("         0 "), "{text}");
+        assert!(lines[9].contains(" iteration ") && lines[9].ends_with(" 3"));
         let coloured = drawn([("one", &one), ("other", &other)], 40, 8, true);
         assert!(coloured.contains("\x1b[34m") && coloured.contains("\x1b[33m"));
     }

@@ -4,12 +4,16 @@ use std::io::{self, Write};
 
 use super::ListArgs;
 use super::facts::{Facts, ago};
-use super::thumbnail::{self, Thumbnail};
+use super::wrap::wrapped;
 use crate::commands::{Failure, Outcome};
 use crate::headless::say;
-use crate::preview::PrintError;
+use crate::picture::{self, Picture};
 use crate::preview::terminal::Terminal;
-use crate::runs::{Entry, RunError, Runs, Standing, clock};
+use crate::preview::{PrintError, Thumbnail};
+use crate::runs::{Entry, Run, RunError, Runs, Standing, clock};
+
+/// Spaces between two columns.
+const GAP: usize = 2;
 
 pub fn list(args: &ListArgs) -> Outcome {
     let mut facts = Vec::new();
@@ -20,7 +24,7 @@ pub fn list(args: &ListArgs) -> Outcome {
             Entry::Run(run) => {
                 facts.push(Facts::of(&run));
                 if args.thumbnails {
-                    pictures.push(thumbnail::picture(&run));
+                    pictures.push(picture(&run));
                 }
             }
             Entry::Broken { name, error } => broken.push((name, error)),
@@ -40,9 +44,11 @@ pub fn list(args: &ListArgs) -> Outcome {
             let picture = picture.as_ref()?;
             Some(Thumbnail::new(picture, terminal.colours))
         });
-        gallery(&facts, drawn.collect(), &mut out)?;
+        let columns = usize::from(terminal.columns);
+        gallery(&facts, drawn.collect(), columns, &mut out)?;
     } else {
-        table(&facts, clock::now(), &mut out)?;
+        let columns = Terminal::detect().map(|terminal| usize::from(terminal.columns));
+        table(&facts, clock::now(), columns, &mut out)?;
     }
     out.flush()?;
     drop(out);
@@ -68,8 +74,21 @@ fn advise(facts: &[Facts]) {
     }
 }
 
-/// A row for each run, under headings.
-fn table(facts: &[Facts], now: u64, out: &mut impl Write) -> io::Result<()> {
+/// The picture of a run: the one that is kept small, else the result.
+fn picture(run: &Run) -> Option<Picture> {
+    [run.preview_path(), run.result_path()]
+        .iter()
+        .find_map(|path| Some(picture::load(path).ok()?.picture))
+}
+
+/// A row for each run, under headings. In so many columns, if they are known,
+/// what can be spared is left out.
+fn table(
+    facts: &[Facts],
+    now: u64,
+    columns: Option<usize>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     const HEADINGS: [&str; 8] = [
         "run",
         "state",
@@ -80,6 +99,8 @@ fn table(facts: &[Facts], now: u64, out: &mut impl Write) -> io::Result<()> {
         "time",
         "when",
     ];
+    // The places of those that can be spared, in the order in which they go.
+    const SPARED: [usize; 6] = [3, 6, 2, 5, 4, 7];
     let rows = facts.iter().map(|facts| {
         [
             facts.name.clone(),
@@ -100,9 +121,21 @@ fn table(facts: &[Facts], now: u64, out: &mut impl Write) -> io::Result<()> {
             *width = (*width).max(cell.chars().count());
         }
     }
+    let mut shown = [true; HEADINGS.len()];
+    for place in SPARED {
+        let cells = widths.iter().zip(shown).filter(|(_, shown)| *shown);
+        let width = cells.map(|(width, _)| width + GAP).sum::<usize>() - GAP;
+        if columns.is_none_or(|columns| width <= columns) {
+            break;
+        }
+        shown[place] = false;
+    }
     for line in &lines {
         let mut text = String::new();
         for (number, (cell, width)) in line.iter().zip(widths).enumerate() {
+            if !shown[number] {
+                continue;
+            }
             // Numbers stand to the right.
             text += &match number {
                 3..=6 => format!("{cell:>width$}  "),
@@ -118,9 +151,13 @@ fn table(facts: &[Facts], now: u64, out: &mut impl Write) -> io::Result<()> {
 fn gallery(
     facts: &[Facts],
     thumbnails: Vec<Option<Thumbnail>>,
+    columns: usize,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let now = clock::now();
+    let left = usize::from(Thumbnail::COLUMNS);
+    // Beside a picture there is room for a word at least.
+    let room = columns.saturating_sub(left + GAP).max(12);
     for (facts, thumbnail) in facts.iter().zip(thumbnails) {
         let words = [
             facts.name.clone(),
@@ -134,12 +171,13 @@ fn gallery(
                 ago(facts.when(), now)
             ),
         ];
-        let rows = thumbnail.map_or_else(Vec::new, Thumbnail::rows);
+        let words: Vec<String> = words.iter().flat_map(|text| wrapped(text, room)).collect();
+        let rows = thumbnail.map_or_else(Vec::new, |thumbnail| thumbnail.rows());
         for number in 0..words.len().max(rows.len()) {
-            let blank = " ".repeat(usize::from(thumbnail::COLUMNS));
+            let blank = " ".repeat(left);
             let picture = rows.get(number).unwrap_or(&blank);
             let words = words.get(number).map_or("", String::as_str);
-            writeln!(out, "{picture}  {words}")?;
+            writeln!(out, "{picture}{:GAP$}{words}", "")?;
         }
         writeln!(out)?;
     }
@@ -186,7 +224,7 @@ mod tests {
             ..facts("a", Standing::Failed)
         };
         let all = [facts("20261122-080317-china", Standing::Interrupted), other];
-        table(&all, 2200, &mut text).unwrap();
+        table(&all, 2200, None, &mut text).unwrap();
         let expected = "\
 run                    state        preset                  size  iterations   total  time  when
 20261122-080317-china  interrupted  \\u{1b}[2Jmine.yaml  512×384       5/213  1.235e5  1:15  3 min ago
@@ -211,10 +249,31 @@ a                      failed       \\u{1b}[2Jmine.yaml        –       0/213  
     }
 
     #[test]
+    fn a_narrow_table_spares_columns_but_neither_name_nor_state() {
+        let all = [facts("20261122-080317-china", Standing::Interrupted)];
+        let lines = |columns: usize| {
+            let mut text = Vec::new();
+            table(&all, 2200, Some(columns), &mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let width = text.lines().map(|line| line.chars().count()).max();
+            (text.lines().next().unwrap().to_owned(), width.unwrap())
+        };
+        for columns in [60, 80, 90] {
+            assert!(lines(columns).1 <= columns, "{:?}", lines(columns));
+        }
+        assert!(!lines(80).0.contains("size") && lines(80).0.contains("total"));
+        let least = lines(10).0;
+        assert!(
+            least.starts_with("run ") && least.ends_with("state"),
+            "{least}"
+        );
+    }
+
+    #[test]
     fn a_gallery_has_a_block_for_each_run() {
         let mut text = Vec::new();
         let all = [facts("a", Standing::Paused), facts("b", Standing::Finished)];
-        gallery(&all, vec![None, None], &mut text).unwrap();
+        gallery(&all, vec![None, None], 80, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert_eq!(text.lines().count(), 14);
         assert!(text.contains("  a\n") && text.contains("iteration 5/213"));

@@ -7,19 +7,29 @@ use super::facts::{ago, size};
 use super::{DeleteArgs, PruneArgs};
 use crate::commands::{Failure, Outcome};
 use crate::headless::say;
-use crate::runs::{Entry, Run, RunName, Runs, Standing, clock};
+use crate::runs::{Entry, Run, RunError, RunName, Runs, Standing, clock};
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;
 
 pub fn delete(args: &DeleteArgs) -> Outcome {
     let runs = Runs::open()?;
-    // All are found before the first one goes; one that is named twice goes once.
+    // All are found, and none is being painted, before the first one goes; one
+    // that is named twice goes once.
     let names: BTreeSet<RunName> = args
         .runs
         .iter()
         .map(|name| runs.name(name))
         .collect::<Result<_, _>>()?;
+    for name in &names {
+        // A broken run is nobody's.
+        if let Ok(run) = runs.find(name.as_str())
+            && run.is_painting()
+        {
+            let (name, pid) = (name.to_string(), run.painter_pid());
+            return Err(RunError::Busy { name, pid }.into());
+        }
+    }
     let bytes = names.iter().map(|name| runs.bytes(name)).sum();
     let shown: Vec<&str> = names.iter().map(RunName::as_str).collect();
     let question = format!("Delete {} ({})?", shown.join(", "), size(bytes));
@@ -50,10 +60,13 @@ pub fn prune(args: &PruneArgs) -> Outcome {
         return Ok(());
     }
     let bytes = doomed.iter().map(Run::bytes).sum();
+    let names = doomed.iter().map(|run| run.name().as_str().len());
+    let width = names.max().unwrap_or(0);
     let mut out = io::stdout().lock();
     for run in &doomed {
+        let (name, state) = (run.name(), run.standing().word());
         let ended = ago(moved(run), now);
-        writeln!(out, "{}  {}, {ended}", run.name(), run.standing().word())?;
+        writeln!(out, "{name:<width$}  {state:<8}  {ended}")?;
     }
     out.flush()?;
     drop(out);
@@ -112,6 +125,10 @@ fn agreed(question: &str) -> Result<bool, Failure> {
     write!(io::stderr(), "{question} [y/N] ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
+    if !answer.ends_with('\n') {
+        // Ctrl-D leaves the cursor behind the question.
+        say("");
+    }
     let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
     if !yes {
         say("nothing was deleted");

@@ -1,5 +1,6 @@
 //! `impasto runs show` and `impasto runs open`.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -7,13 +8,19 @@ use std::path::Path;
 use serde_json::json;
 
 use super::facts::{Facts, ago, size};
+use super::wrap::wrapped;
 use super::{OpenArgs, ShowRunArgs, chosen};
 use crate::commands::{Failure, Outcome};
 use crate::picture::{self, display_path};
-use crate::preview;
+use crate::preview::{self, terminal::Terminal};
 use crate::protocol::Step;
 use crate::runs::clock::{Utc, now};
 use crate::runs::{Run, Standing, csv, plot};
+
+/// Rows of the picture above the facts, at least.
+const LEAST_ROWS: u16 = 12;
+/// Columns of the words at the left.
+const WORDS: usize = 11;
 
 pub fn show(args: &ShowRunArgs) -> Outcome {
     let run = chosen(&args.which)?;
@@ -34,32 +41,45 @@ pub fn show(args: &ShowRunArgs) -> Outcome {
         });
         return Ok(writeln!(out, "{all:#}")?);
     }
-    facts(&run, &steps, &mut out)?;
-    out.flush()?;
+    let terminal = Terminal::detect();
+    let columns = terminal.as_ref().map_or(usize::MAX, |it| it.columns.into());
+    let mut text = Vec::new();
+    facts(&run, &steps, columns, &mut text)?;
     drop(out);
-    if io::stdout().is_terminal()
+    if let Some(terminal) = &terminal
         && let Some(path) = picture_of(&run)
         && let Ok(source) = picture::load(&path)
     {
+        // What is said below it should be seen with it where that can be.
+        let lines = text.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = u16::try_from(lines).unwrap_or(u16::MAX);
+        let rows = terminal.rows.saturating_sub(lines.saturating_add(3));
         // A terminal that shows no pictures is no reason to fail.
-        let _ = preview::print(&source.picture);
+        if preview::print_in(&source.picture, rows.max(LEAST_ROWS)).is_ok() {
+            text.insert(0, b'\n');
+        }
     }
-    Ok(())
+    let mut out = io::stdout().lock();
+    out.write_all(&text)?;
+    Ok(out.flush()?)
 }
 
-fn facts(run: &Run, steps: &[Step], out: &mut impl Write) -> io::Result<()> {
+fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io::Result<()> {
     let facts = Facts::of(run);
     let record = run.record();
-    let mut row = |name: &str, value: &str| writeln!(out, "{name:<11}{value}");
+    let room = columns.saturating_sub(WORDS).max(WORDS);
+    let mut row = |name: &str, value: &str| writeln!(out, "{name:<WORDS$}{value}");
     row("run", run.name().as_str())?;
     let note = match (facts.state, facts.pid) {
         (Standing::Painting | Standing::Paused, Some(pid)) => format!(", process {pid}"),
-        (Standing::Interrupted, _) => format!("; go on with: impasto resume {}", run.name()),
+        (Standing::Interrupted, _) => format!("; go on with: impasto resume {}", run.called()),
         _ => String::new(),
     };
     row("state", &format!("{}{note}", facts.state.word()))?;
     if let Some(message) = &facts.message {
-        row("", &display_path(Path::new(message)))?;
+        for line in wrapped(&display_path(Path::new(message)), room) {
+            row("", &line)?;
+        }
     }
     let began = Utc::from_unix(facts.created);
     let began = format!(
@@ -76,22 +96,23 @@ fn facts(run: &Run, steps: &[Step], out: &mut impl Write) -> io::Result<()> {
     }
     row("preset", &display_path(Path::new(&facts.preset)))?;
     for setting in &record.overrides.settings {
-        row("", &format!("--set {}", display_path(Path::new(setting))))?;
+        let setting = format!("--set {}", display_path(Path::new(setting)));
+        for line in wrapped(&setting, room) {
+            row("", &line)?;
+        }
     }
     let compute = &record.compute;
     row(
         "device",
-        &format!("{}, {}", compute.device, compute.precision),
+        &format!("{}, precision {}", compute.device, compute.precision),
     )?;
     row("size", &facts.size())?;
     row(
         "iteration",
         &format!("{} in {}", facts.progress(), facts.duration()),
     )?;
-    for (name, step) in [("first", steps.first()), ("last", steps.last())] {
-        if let Some(step) = step {
-            row(name, &losses(step))?;
-        }
+    for (number, line) in losses(steps).iter().enumerate() {
+        row(if number == 0 { "losses" } else { "" }, line)?;
     }
     if let Some(output) = &facts.output {
         row("picture", &display_path(output))?;
@@ -101,7 +122,7 @@ fn facts(run: &Run, steps: &[Step], out: &mut impl Write) -> io::Result<()> {
         &format!("{} ({})", display_path(run.folder()), size(run.bytes())),
     )?;
     for (path, what) in [
-        (run.result_path(), "the finished picture, with its recipe"),
+        (run.result_path(), "the picture, with its recipe"),
         (run.preview_path(), "the picture, small"),
         (run.snapshots_folder(), "pictures on the way"),
         (run.inputs_folder(), "the pictures it began with"),
@@ -111,7 +132,8 @@ fn facts(run: &Run, steps: &[Step], out: &mut impl Write) -> io::Result<()> {
         (run.losses_svg_path(), "the same as SVG"),
         (run.log_path(), "what else happened"),
     ] {
-        if path.exists() {
+        let empty = || fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+        if path.exists() && !empty() {
             let name = path.file_name().unwrap_or_default();
             row("", &format!("{:<14} {what}", display_path(Path::new(name))))?;
         }
@@ -119,15 +141,41 @@ fn facts(run: &Run, steps: &[Step], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn losses(step: &Step) -> String {
-    format!(
-        "total {}, content {}, style {}, smoothness {} (iteration {})",
-        plot::short(step.total),
-        plot::short(step.content),
-        plot::short(step.style),
-        plot::short(step.smoothness),
-        step.iteration
-    )
+/// The first losses and the last in columns, under headings; nothing if there
+/// are none.
+fn losses(steps: &[Step]) -> Vec<String> {
+    let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
+        return Vec::new();
+    };
+    let headings = ["iteration", "total", "content", "style", "smoothness"].map(str::to_owned);
+    let mut lines = vec![headings];
+    lines.extend([first, last].map(|step| {
+        let short = |loss| plot::short(loss);
+        [
+            step.iteration.to_string(),
+            short(step.total),
+            short(step.content),
+            short(step.style),
+            short(step.smoothness),
+        ]
+    }));
+    if first.iteration == last.iteration {
+        lines.pop();
+    }
+    let mut widths = [0; 5];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let aligned = lines.iter().map(|line| {
+        let cells = line.iter().zip(widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:>width$}"))
+            .collect();
+        cells.join("  ")
+    });
+    aligned.collect()
 }
 
 /// The largest picture that there is of a run.
@@ -157,6 +205,6 @@ pub fn no_picture(run: &Run) -> Failure {
     Failure::Usage(format!(
         "the run {} has no picture yet; `impasto runs show {}` tells how far it is",
         run.name(),
-        run.name()
+        run.called()
     ))
 }

@@ -1,0 +1,10 @@
+//! `impasto runs …`, and `attach`, `stop` and `resume` at the command line,
+//! driven as a user does: on runs that were really painted, small as they are.
+
+mod choosing;
+mod comparing;
+mod listing;
+mod removing;
+mod steering;
+mod store;
+mod terminal;
