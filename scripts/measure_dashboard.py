@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measure what the dashboard costs, in one run, on this machine.
 
-Three figures: how long after launch the first frame stands, how long a key takes
-to show while the painter is busy, and the time of an iteration under the
-dashboard compared with one of a headless run. The two kinds of run take turns,
-so that a machine that gets slower gets slower for both.
+Four figures: how long after launch the first frame stands and the first iteration
+is done, how long a key takes to show while the painter is busy, and the time of an
+iteration under the dashboard compared with one of a headless run. The two kinds of
+run take turns, so that a machine that gets slower gets slower for both.
 
     scripts/measure_dashboard.py [--binary target/release/impasto] [--size 512]
 
@@ -32,6 +32,11 @@ COLUMNS, ROWS = 120, 36
 END_OF_FRAME = b"\x1b[?2026l"
 
 
+def homes(folder):
+    """Where state and runs go: nothing of this stays."""
+    return {"XDG_STATE_HOME": str(folder / "state"), "XDG_DATA_HOME": str(folder / "data")}
+
+
 class Dashboard:
     """impasto in a pseudo-terminal of its own."""
 
@@ -39,7 +44,7 @@ class Dashboard:
         environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor")
         for name in ("TMUX", "STY", "SSH_CONNECTION", "SSH_TTY", "NO_COLOR"):
             environment.pop(name, None)
-        environment["XDG_STATE_HOME"] = str(folder)
+        environment |= homes(folder)
         self.began = time.monotonic()
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
@@ -77,6 +82,14 @@ class Dashboard:
         while time.monotonic() < end and self.read(end - time.monotonic()) is not None:
             pass
 
+    def stop(self):
+        """Ends the run, and reads on until the process ends."""
+        self.press(b"\x03")
+        # The question's letters come in pieces: cells that stay are not sent.
+        self.drain(0.5)
+        self.press(b"s")
+        self.finish()
+
     def finish(self):
         """Reads on until the process ends."""
         while self.read(1) is not None:
@@ -85,9 +98,9 @@ class Dashboard:
         os.close(self.terminal)
 
 
-def run_arguments(options, folder, iterations, name):
+def run_arguments(options, folder, iterations, name, size=None):
     assets = ROOT / "assets"
-    schedule = f"schedule=[{{size: {options.size}, iterations: {iterations}}}]"
+    schedule = f"schedule=[{{size: {size or options.size}, iterations: {iterations}}}]"
     return [
         str(options.binary), "run", str(assets / "china.jpg"), str(assets / "night.jpg"),
         "-o", str(folder / f"{name}.png"), "--preset", "neural-style", "--set", "optimizer=adam",
@@ -110,10 +123,31 @@ def first_frame(options, folder):
     dashboard = Dashboard(arguments, folder)
     dashboard.wait_for(END_OF_FRAME)
     took = time.monotonic() - dashboard.began
-    dashboard.press(b"\x03")
-    time.sleep(0.05)
-    dashboard.press(b"\x03")
-    dashboard.finish()
+    dashboard.wait_for(b"it/s")
+    dashboard.stop()
+    return took
+
+
+def first_iteration(options, folder, under_dashboard):
+    """Seconds from the launch to the first iteration's losses in the file of events, at 256 pixels."""
+    events = folder / "began.json"
+    events.unlink(missing_ok=True)
+    arguments = run_arguments(options, folder, 2, "began", 256)
+    began = time.monotonic()
+    if under_dashboard:
+        dashboard = Dashboard([*arguments, "--graphics", "cells"], folder)
+    else:
+        headless = subprocess.Popen([*arguments, "--headless"], cwd=folder, env=os.environ | homes(folder),
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (events.exists() and '"step"' in events.read_text()):
+        time.sleep(0.002)
+    took = time.monotonic() - began
+    if under_dashboard:
+        dashboard.drain(1.5)
+        dashboard.press(b"q")
+        dashboard.finish()
+    else:
+        headless.wait()
     return took
 
 
@@ -126,8 +160,7 @@ def key_times(options, folder, presses):
         dashboard.press(b"l")
         # The chart's title says which scale it has; cells that stay are not sent.
         times.append(dashboard.wait_for(b"inear", b"og"))
-    dashboard.press(b"\x03")
-    dashboard.finish()
+    dashboard.stop()
     return times
 
 
@@ -143,7 +176,7 @@ def painted(options, folder, turn, under_dashboard):
         dashboard.press(b"q")
         dashboard.finish()
     else:
-        subprocess.run([*arguments, "--headless"], check=True, cwd=folder,
+        subprocess.run([*arguments, "--headless"], check=True, cwd=folder, env=os.environ | homes(folder),
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return iteration_times(folder / f"{name}.json")
 
@@ -163,6 +196,10 @@ def main():
         frames = [first_frame(options, folder) for _ in range(5)]
         print(f"first frame: {1e3 * statistics.median(frames):.0f} ms after launch "
               f"(median of {len(frames)}, worst {1e3 * max(frames):.0f} ms)")
+        for under_dashboard, kind in ((False, "headless"), (True, "under the dashboard")):
+            starts = [first_iteration(options, folder, under_dashboard) for _ in range(5)]
+            print(f"first iteration at 256 px, {kind}: {statistics.median(starts):.2f} s after launch "
+                  f"(median of {len(starts)}, worst {max(starts):.2f} s)")
         keys = key_times(options, folder, 40)
         print(f"key to screen while painting: {1e3 * statistics.median(keys):.1f} ms "
               f"(median of {len(keys)}, worst {1e3 * max(keys):.1f} ms)")

@@ -48,24 +48,26 @@ pub fn follow(link: &Link, sizes: Vec<Size>, events: Option<&Path>, leave: Leave
     let stdout_is_free = !sink.as_ref().is_some_and(EventSink::is_stdout);
     let signal = catch_signals()?;
     let mut display = Display::new(sizes);
-    let mut asked_to_stop = false;
+    let mut stopped_by = None;
     loop {
         if leave == Leave::StopUnlessHangup {
             let hangup = SIGHUP as usize;
             let _ = signal.compare_exchange(hangup, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
-        let caught = caught_signal(&signal);
-        match caught {
+        match take_signal(&signal) {
             Some(number) if leave == Leave::Detach => {
                 display.line("the run goes on without this terminal");
                 return Err(Failure::Stopped(number));
             }
-            Some(_) if !asked_to_stop => {
-                asked_to_stop = true;
-                display.line("stopping; saving the picture so far (Ctrl-C again leaves at once)");
+            Some(number) => {
+                if stopped_by.replace(number).is_none() {
+                    let words = "stopping; saving the picture so far (Ctrl-C again leaves at once)";
+                    display.line(words);
+                }
+                // The second one gives up waiting for room on a full disk.
                 let _ = link.commands.send(Command::Stop);
             }
-            _ => {}
+            None => {}
         }
         let event = match link.events.recv_timeout(PATIENCE) {
             Ok(event) => event,
@@ -90,7 +92,7 @@ pub fn follow(link: &Link, sizes: Vec<Size>, events: Option<&Path>, leave: Leave
                 if let (true, Some(output)) = (stdout_is_free, output) {
                     show_picture(&output, None);
                 }
-                return match caught_signal(&signal) {
+                return match stopped_by.or_else(|| take_signal(&signal)) {
                     Some(number) => Err(Failure::Stopped(number)),
                     None => Ok(()),
                 };
@@ -184,8 +186,9 @@ fn is_ignored(status: &str, number: i32) -> bool {
     mask & (1 << (number - 1)) != 0
 }
 
-fn caught_signal(signal: &AtomicUsize) -> Option<u8> {
-    u8::try_from(signal.load(Ordering::Relaxed))
+/// The signal that came since this was asked last.
+pub fn take_signal(signal: &AtomicUsize) -> Option<u8> {
+    u8::try_from(signal.swap(0, Ordering::Relaxed))
         .ok()
         .filter(|number| *number != 0)
 }

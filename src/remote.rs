@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,7 +50,8 @@ pub fn launch(run: &Run, events: Option<&Path>) -> Result<Connection, RemoteErro
     let before = stderr.metadata()?.len();
     // The program as it runs now, even if its file was replaced meanwhile.
     let mut command = Command::new("/proc/self/exe");
-    command.arg("engine").arg(run.folder());
+    // As lists of processes show it.
+    command.arg0("impasto").arg("engine").arg(run.folder());
     if let Some(events) = events {
         command.arg("--events").arg(events);
     }

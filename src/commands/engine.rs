@@ -1,7 +1,6 @@
 //! `impasto engine`: paints a run without a front end of its own. The other
 //! commands start it; people need not.
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use crate::runs::Run;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 pub fn engine(args: &EngineArgs) -> Outcome {
+    // As lists of processes show it, which know it by the file it was started from.
+    let _ = rustix::thread::set_name(c"impasto");
     // A session of its own: the terminal that this was started from may go.
     // Where it is one already, it has what it needs.
     let _ = rustix::process::setsid();
@@ -24,10 +25,9 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     let run = Run::open(&args.folder)?;
     let lock = run.lock()?;
     let hosted = host::paint(run, lock, None, Ending::WhenAlone)?;
-    let mut asked_to_stop = false;
     loop {
-        if signal.load(Ordering::Relaxed) != 0 && !asked_to_stop {
-            asked_to_stop = true;
+        // The second one gives up waiting for room on a full disk.
+        if headless::take_signal(&signal).is_some() {
             let _ = hosted.link.commands.send(Command::Stop);
         }
         match hosted.link.events.recv_timeout(PATIENCE) {

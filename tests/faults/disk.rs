@@ -140,6 +140,9 @@ fn a_run_that_is_given_up_on_a_full_disk_can_go_on() {
     assert!(last.starts_with("impasto: "), "{last}");
     assert!(last.contains("picture.png"), "{last}");
     assert!(last.contains("full"), "{last}");
+    // In the temporary folder, where there is room still.
+    let rescued = last.rsplit("the picture is in ").next().unwrap_or_default();
+    assert!(is_whole(Path::new(rescued)), "{last}");
     assert!(!scene.path("after/picture.png").exists());
     let left = left_behind(&scene.path("after"));
     assert!(left.is_empty(), "{left:?}");
