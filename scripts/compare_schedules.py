@@ -48,6 +48,7 @@ WAYS = {
     PLAIN: ("noise", LBFGS, [(1, 500)]),
     "from the content": ("content", LBFGS, [(1, 500)]),
     "two scales": ("content", LBFGS, [(1 / 2, 40), (1, 115)]),
+    "two scales, longer": ("content", LBFGS, [(1 / 2, 60), (1, 260)]),
     "three scales": ("content", LBFGS, [(1 / 4, 60), (1 / 2, 50), (1, 103)]),
     "three scales, longer": ("content", LBFGS, [(1 / 4, 60), (1 / 2, 50), (1, 200)]),
     "four scales": ("content", LBFGS, [(1 / 4, 80), (1 / 2, 80), (0.707, 50), (1, 75)]),

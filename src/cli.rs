@@ -272,12 +272,8 @@ pub struct ResumeArgs {
 /// Paint a run without a front end
 #[derive(Debug, Args)]
 pub struct EngineArgs {
-    /// The run's folder
-    pub folder: PathBuf,
-
-    /// Append one JSON object a line to FILE
-    #[arg(long, value_name = "FILE")]
-    pub events: Option<PathBuf>,
+    /// The run's folder [default: read from stdin]
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

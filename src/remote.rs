@@ -1,11 +1,12 @@
 //! Engines in other processes: starting one, and finding the one that paints a
 //! run.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::runs::Run;
 /// How long an engine may take until it can be talked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(20);
+/// The longest order that an engine reads.
+const LONGEST_ORDER: u64 = 1 << 16;
 /// How much of an engine's last words is read.
 const LAST_WORDS: u64 = 4096;
 
@@ -37,33 +40,108 @@ pub fn reach(run: &Run, role: Role) -> Result<Connection, RemoteError> {
     Ok(connect(&place::sockets_for(run.folder())?, role)?)
 }
 
-/// Starts an engine that paints a run, from its last checkpoint if it has one,
-/// and connects to it. The engine appends all that happens to the file `events`,
-/// if there is one, and does not end with this process.
+/// An engine that is not told yet what to paint. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Waiting(Child);
+
+impl Waiting {
+    /// Starts one: loading libtorch takes a while, in which there is other work.
+    ///
+    /// # Errors
+    /// When the system gives no process.
+    pub fn start() -> io::Result<Self> {
+        // The program as it runs now, even if its file was replaced meanwhile.
+        let child = Command::new("/proc/self/exe")
+            // As lists of processes show it.
+            .arg0("impasto")
+            .arg("engine")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // One that was told what to paint goes on.
+        if self.0.stdin.is_some() {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// What a waiting engine is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The folder of the run.
+    pub folder: PathBuf,
+    /// The file that all that happens is appended to.
+    pub events: Option<PathBuf>,
+}
+
+impl Order {
+    /// The order that stdin brings; none if it ends without one.
+    ///
+    /// # Errors
+    /// When stdin cannot be read.
+    pub fn read() -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        io::stdin().take(LONGEST_ORDER).read_to_end(&mut bytes)?;
+        Ok(Self::parsed(&bytes))
+    }
+
+    fn parsed(bytes: &[u8]) -> Option<Self> {
+        let mut paths = bytes.split(|&byte| byte == 0);
+        let mut next = || {
+            let path = paths.next().filter(|path| !path.is_empty())?;
+            Some(PathBuf::from(OsStr::from_bytes(path)))
+        };
+        Some(Self {
+            folder: next()?,
+            events: next(),
+        })
+    }
+
+    /// Paths hold no zero.
+    fn bytes(&self) -> Vec<u8> {
+        let events = self.events.as_deref().unwrap_or(Path::new(""));
+        [self.folder.as_path(), events]
+            .map(|path| path.as_os_str().as_bytes())
+            .join(&0)
+    }
+}
+
+/// Lets an engine paint a run, from its last checkpoint if it has one, and
+/// connects to it. The engine appends all that happens to the file `events`, if
+/// there is one, and does not end with this process.
 ///
 /// # Errors
 /// When it cannot be started, or ends at once.
-pub fn launch(run: &Run, events: Option<&Path>) -> Result<Connection, RemoteError> {
-    let words = run.folder().join("stderr.txt");
-    let mut options = OpenOptions::new();
-    let stderr = options.append(true).create(true).mode(0o600).open(&words)?;
-    let before = stderr.metadata()?.len();
-    // The program as it runs now, even if its file was replaced meanwhile.
-    let mut command = Command::new("/proc/self/exe");
-    // As lists of processes show it.
-    command.arg0("impasto").arg("engine").arg(run.folder());
-    if let Some(events) = events {
-        command.arg("--events").arg(events);
+pub fn launch(
+    run: &Run,
+    events: Option<&Path>,
+    waiting: Option<Waiting>,
+) -> Result<Connection, RemoteError> {
+    let words = words(run.folder());
+    let before = words.metadata().map_or(0, |words| words.len());
+    let order = Order {
+        folder: run.folder().to_owned(),
+        events: events.map(Path::to_owned),
+    };
+    let mut engine = match waiting {
+        Some(engine) => engine,
+        None => Waiting::start()?,
+    };
+    if let Some(mut stdin) = engine.0.stdin.take() {
+        stdin.write_all(&order.bytes())?;
     }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(stderr)
-        .spawn()?;
     let places = place::sockets_for(run.folder())?;
     let began = Instant::now();
     loop {
-        if let Some(status) = child.try_wait()? {
+        if let Some(status) = engine.0.try_wait()? {
             let words = last_words(&words, before);
             return Err(RemoteError::Ended(
                 words.unwrap_or_else(|| format!("the engine ended at once ({status})")),
@@ -71,7 +149,7 @@ pub fn launch(run: &Run, events: Option<&Path>) -> Result<Connection, RemoteErro
         }
         match connect(&places, Role::Steer) {
             Ok(connection) => {
-                reap(child)?;
+                reap(engine)?;
                 return Ok(connection);
             }
             Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
@@ -80,12 +158,17 @@ pub fn launch(run: &Run, events: Option<&Path>) -> Result<Connection, RemoteErro
     }
 }
 
+/// The file that an engine's stderr goes to.
+pub fn words(folder: &Path) -> PathBuf {
+    folder.join("stderr.txt")
+}
+
 /// Waits for an engine beside everything else, so that nothing stays of one
 /// that ends before this process does.
-fn reap(mut child: Child) -> io::Result<()> {
+fn reap(mut engine: Waiting) -> io::Result<()> {
     std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || drop(child.wait()))
+        .spawn(move || drop(engine.0.wait()))
         .map(drop)
 }
 
@@ -101,4 +184,25 @@ fn last_words(path: &Path, from: u64) -> Option<String> {
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
     let line = line.trim_start_matches("impasto: ");
     Some(line.chars().filter(|c| !c.is_control()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_hold_any_path() {
+        let odd = PathBuf::from(OsStr::from_bytes(b"/a b/\xff\n"));
+        for (events, wanted) in [
+            (None, &b"/a b/\xff\n\0"[..]),
+            (Some(PathBuf::from("e.json")), b"/a b/\xff\n\0e.json"),
+        ] {
+            let folder = odd.clone();
+            let order = Order { folder, events };
+            assert_eq!(order.bytes(), wanted);
+            assert_eq!(Order::parsed(wanted), Some(order));
+        }
+        assert_eq!(Order::parsed(b""), None);
+        assert_eq!(Order::parsed(b"\0"), None);
+    }
 }

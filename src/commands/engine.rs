@@ -1,6 +1,10 @@
 //! `impasto engine`: paints a run without a front end of its own. The other
 //! commands start it; people need not.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -9,6 +13,7 @@ use crate::cli::EngineArgs;
 use crate::headless::{self, EventSink, say};
 use crate::host::{self, Ending};
 use crate::protocol::Command;
+use crate::remote::{self, Order};
 use crate::runs::Run;
 
 /// How soon a signal is noticed.
@@ -20,9 +25,23 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     // A session of its own: the terminal that this was started from may go.
     // Where it is one already, it has what it needs.
     let _ = rustix::process::setsid();
+    let order = match &args.folder {
+        Some(folder) => Order {
+            folder: folder.clone(),
+            events: None,
+        },
+        None => match Order::read()? {
+            Some(order) => {
+                keep_words(&order.folder)?;
+                order
+            }
+            // Whoever started this had no use for it.
+            None => return Ok(()),
+        },
+    };
     let signal = headless::catch_signals()?;
-    let mut sink = args.events.as_deref().map(EventSink::open).transpose()?;
-    let run = Run::open(&args.folder)?;
+    let mut sink = order.events.as_deref().map(EventSink::open).transpose()?;
+    let run = Run::open(&order.folder)?;
     let lock = run.lock()?;
     let hosted = host::paint(run, lock, None, Ending::WhenAlone)?;
     loop {
@@ -47,4 +66,13 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         .thread
         .join()
         .map_err(|_| Failure::Failed("the engine stopped unexpectedly".to_owned()))
+}
+
+/// Writes what is said on stderr to a file of the run.
+fn keep_words(folder: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.append(true).create(true).mode(0o600);
+    Ok(rustix::stdio::dup2_stderr(
+        options.open(remote::words(folder))?,
+    )?)
 }

@@ -11,7 +11,7 @@ use crate::job::{Job, PictureFile, Plan};
 use crate::line::Connection;
 use crate::preset::Start;
 use crate::protocol::Link;
-use crate::remote;
+use crate::remote::{self, Waiting};
 use crate::runs::{NewRun, Run, RunError, Runs};
 use crate::tui::remote::{Remote, Started, in_process};
 
@@ -55,6 +55,8 @@ pub fn engine(
     folder: Option<PathBuf>,
     events: Option<PathBuf>,
 ) -> impl FnMut(&Plan, Job) -> io::Result<Started> {
+    // It gets ready while the pictures are read.
+    let mut waiting = Waiting::start().ok();
     move |plan, job| {
         let run = match new_run(plan, &job, folder.as_deref()) {
             Ok(run) => run,
@@ -69,7 +71,8 @@ pub fn engine(
                 });
             }
         };
-        let connection = remote::launch(&run, events.as_deref()).map_err(io::Error::other)?;
+        let connection =
+            remote::launch(&run, events.as_deref(), waiting.take()).map_err(io::Error::other)?;
         Ok(started(&run, connection))
     }
 }

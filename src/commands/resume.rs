@@ -28,7 +28,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     let events = args.events.as_deref();
     // A file that cannot be had is told now, not by an engine.
     events.map(EventSink::open).transpose()?;
-    let connection = remote::launch(&run, events)?;
+    let connection = remote::launch(&run, events, None)?;
     let started = keep::started(&run, connection);
     tui::attach(attach::arrival(&run), started, (&args.screen).into())
 }

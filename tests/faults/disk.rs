@@ -204,7 +204,7 @@ fn without_its_own_folder_a_run_still_saves_its_picture() {
     let run = scene.begin(ENDLESS).start();
     run.wait_for_iteration(20);
     run.meanwhile(|| fs::remove_dir_all(scene.run_folder()).expect("removed"));
-    run.wait_for_progress();
+    wait_until("word of it", || run.said().contains("painting goes on"));
     send(run.process(), Signal::TERM);
     let end = run.end();
     assert_eq!(end.status.code(), Some(128 + 15), "{}", end.said);
