@@ -239,7 +239,7 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
 
 /// How the run is found again.
 fn way_back(called: &str) -> String {
-    format!("       impasto attach {called} shows it again")
+    format!("       impasto attach {called}")
 }
 
 /// What can become of a run that another process paints.
@@ -250,9 +250,9 @@ fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
         (
             "d",
             if paused {
-                "leave it paused"
+                "leave it paused, and come back with"
             } else {
-                "leave it painting"
+                "leave it painting, and come back with"
             },
         ),
         (
