@@ -135,6 +135,10 @@ pub fn launch(
         Some(engine) => engine,
         None => Waiting::start()?,
     };
+    // One that waited for hours may have been killed meanwhile.
+    if engine.0.try_wait()?.is_some() {
+        engine = Waiting::start()?;
+    }
     if let Some(mut stdin) = engine.0.stdin.take() {
         stdin.write_all(&order.bytes())?;
     }
