@@ -14,7 +14,7 @@ use super::{Begin, ENDLESS, Scene, is_whole, send, wait_until};
 /// end is copied to `after`, since the disk goes with the shell.
 const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=4m tmpfs out || exit 77
 \"$@\" & echo $! > number.new; mv number.new number
-(while [ ! -e readonly ]; do sleep 0.05; done; mount -o remount,ro out; rm readonly) & watcher=$!
+(while [ ! -e readonly ]; do sleep 0.05; done; mount -o remount,bind,ro out; rm readonly) & watcher=$!
 wait $(cat number); code=$?
 kill $watcher 2> /dev/null; cp -a out after; exit $code";
 
