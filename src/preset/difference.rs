@@ -267,7 +267,7 @@ mod tests {
                 "optimizer.kind lbfgs → adam",
                 "optimizer.rate 1 → 0.02",
                 "optimizer.history 100 → 7",
-                "schedule 128×60 256×50 512×103 → 256×90",
+                "schedule 128×60 256×50 512×260 → 256×90",
                 "start content → noise",
                 "seed 0 → 18446744073709551615",
             ]
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "schedule 128x60 256x50 512x103 -> 128x60 256x50 600x103",
+                "schedule 128x60 256x50 512x260 -> 128x60 256x50 600x260",
                 "start content -> a×b.png",
             ]
         );

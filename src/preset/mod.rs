@@ -17,7 +17,7 @@
 //! | `optimizer.kind` | `lbfgs` | `lbfgs` or `adam`; `optimizer: adam` for short |
 //! | `optimizer.rate` | 1 for `lbfgs`, 0.02 for `adam` | the step length: above 0, at most 1000 |
 //! | `optimizer.history` | 100 | the steps that `lbfgs` remembers: 1 to 1000 |
-//! | `schedule` | 128, 256 and 512 pixels, 60, 50 and 103 iterations | the scales, one after another: 1 to 64 |
+//! | `schedule` | 128, 256 and 512 pixels, 60, 50 and 260 iterations | the scales, one after another: 1 to 64 |
 //! | `schedule.N.size` | 512 | the long side in pixels: 16 to 16384 |
 //! | `schedule.N.iterations` | 200 | the iterations at that size: 1 to 1000000 |
 //! | `start` | `content` | `content`, `noise`, `style`, or the path of a picture |
@@ -113,7 +113,7 @@ pub struct Preset {
     /// What moves the pixels. Default: L-BFGS, rate 1, history 100.
     pub optimizer: Optimizer,
     /// The sizes to paint at, one after another, in any order; never empty in a
-    /// preset that was read. Default: 128, 256 and 512 pixels for 60, 50 and 103
+    /// preset that was read. Default: 128, 256 and 512 pixels for 60, 50 and 260
     /// iterations.
     pub schedule: Vec<Scale>,
     /// What the first iteration changes. Default: the content picture.
@@ -146,7 +146,7 @@ impl Default for Preset {
             },
             smoothness: Smoothness { weight: 1e4 },
             optimizer: Optimizer::new(OptimizerKind::Lbfgs),
-            schedule: vec![scale(128, 60), scale(256, 50), scale(512, 103)],
+            schedule: vec![scale(128, 60), scale(256, 50), scale(512, 260)],
             start: Start::Content,
             seed: 0,
         }
