@@ -149,7 +149,9 @@ fn the_screen_stays_when_its_engine_is_killed() {
 
     // What it said is what helps.
     shell.enter(&format!("clear; {IMPASTO} resume {name}"));
-    shell.wait_for_total(|_| true);
+    shell.wait_until("losses", |screen| {
+        screen.contains("losses (log)") && !screen.contains("no losses yet")
+    });
     shell.stop();
     shell.wait_for("out.png");
     shell.assert_shell_answers();
