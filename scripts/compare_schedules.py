@@ -140,19 +140,23 @@ def reached(result, total):
 
 
 def table_of_times(results, pairs, ways):
-    """When each way had the total of neural-style's own loop: shares of that loop's time, and the last scale's
-    iterations."""
+    """When each way had the total of neural-style's own loop, and how it ended: shares of that loop's time and
+    total, and the last scale's iterations."""
     found = {(result["way"], result["pair"]): result for result in results}
     print(f"\n| way | scales | {' | '.join(pair.replace(':', ', ') for pair in pairs)} |")
     print(f"| --- | --- |{' --- |' * len(pairs)}")
+    if not all("unclamped" in found.get((REFERENCE, pair), {}) for pair in pairs):
+        return
     for way in ways:
         if not all("curve" in found.get((way, pair), {}) for pair in pairs):
             continue
         cells = []
         for pair in pairs:
-            reference = found[REFERENCE, pair]
-            first = reached(found[way, pair], reference["unclamped"])
-            cells.append(f"{first[0] / reference['seconds']:.3f} ({first[1]})" if first else "not reached")
+            reference, painted = found[REFERENCE, pair], found[way, pair]
+            total, seconds = reference["unclamped"], reference["seconds"]
+            first = reached(painted, total)
+            cell = f"after {first[0] / seconds:.2f} ({first[1]} iterations)" if first else "not reached"
+            cells.append(f"{cell}; {painted['total'] / total:.3f} after {painted['seconds'] / seconds:.2f}")
         scales = ", ".join(f"{share:.3g}×{count}" for share, count in WAYS[way][2])
         print(f"| {way} | {scales} | {' | '.join(cells)} |")
 
