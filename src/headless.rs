@@ -319,9 +319,13 @@ impl Display {
                 output,
                 iterations,
                 elapsed,
+                saved,
                 ..
             } => {
                 self.bar.finish_and_clear();
+                if let Some(saved) = saved {
+                    self.last_step = Some(Step::clone(saved));
+                }
                 self.line(&match output {
                     Some(output) => self.summary(output, *iterations, *elapsed),
                     None => "stopped before the first iteration; nothing was saved".to_owned(),
@@ -377,7 +381,7 @@ impl Display {
         words += &format!(" after {iterations} iterations in {}", clock(elapsed));
         if let (Some(first), Some(last)) = (self.first_total, &self.last_step) {
             words += &format!(
-                "; total loss {first:.3e} at first, {:.3e} at last",
+                "; total loss {first:.3e} at first, {:.3e} in this picture",
                 last.total
             );
         }

@@ -305,8 +305,14 @@ impl Host {
             Event::Restarting { .. } => Some("a new run with the same pictures".to_owned()),
             Event::Saved { output, .. } => Some(format!("saved {}", output.display())),
             Event::Finished {
-                output, stopped, ..
+                output,
+                stopped,
+                saved,
+                ..
             } => {
+                if let Some(saved) = saved {
+                    self.state.note_losses(saved);
+                }
                 let ended = if *stopped {
                     RunState::Stopped
                 } else {

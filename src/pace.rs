@@ -124,6 +124,7 @@ mod tests {
             style: 1.0,
             smoothness: 0.0,
             total: 2.0,
+            rejected_total: None,
             elapsed,
             layers: LayerLosses::default(),
         }

@@ -127,6 +127,9 @@ pub enum Event {
         /// Whether it ended early because it was told to.
         #[serde(default)]
         stopped: bool,
+        /// The step whose image was saved, with the losses of that image.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        saved: Option<Box<Step>>,
     },
     /// The run is over and went wrong.
     Failed {
@@ -137,8 +140,8 @@ pub enum Event {
     },
 }
 
-/// One iteration. `content`, `style` and `smoothness` carry their weights
-/// already: they add up to `total`.
+/// One iteration: the losses of the accepted image. `content`, `style` and
+/// `smoothness` carry their weights already: they add up to `total`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Counted over the whole run, from 1.
@@ -151,6 +154,11 @@ pub struct Step {
     pub style: f64,
     pub smoothness: f64,
     pub total: f64,
+    /// The total of an image that the optimizer tried in this iteration and
+    /// rejected: the losses beside it are those of the image before, from which
+    /// it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_total: Option<f64>,
     /// Seconds of painting since the run began, pauses left out.
     pub elapsed: f64,
     /// Each layer's loss before any weight.
@@ -221,6 +229,7 @@ mod tests {
             style: 2.0,
             smoothness: 0.5,
             total: 3.5,
+            rejected_total: None,
             elapsed: 0.25,
             layers: LayerLosses::default(),
         };

@@ -461,3 +461,65 @@ fn bfloat16_ends_where_float32_ends() {
     let off = (rounded - exact).abs() / exact;
     assert!(off < 0.05, "{rounded} in bfloat16, {exact} in float32");
 }
+
+/// Whatever is told at the end of a run is the loss of the picture that it saved,
+/// and no step that the optimizer took back counts as an iteration's loss.
+#[test]
+fn the_last_losses_are_those_of_the_saved_picture() {
+    for optimizer in ["optimizer=lbfgs", "optimizer=adam"] {
+        for iterations in [3, 4, 12] {
+            let folder = folder();
+            let schedule = format!("schedule=[{{size: 64, iterations: {iterations}}}]");
+            let settings = ["--set", optimizer, "--set", &schedule, "--run-dir", "run"];
+            let output = output(&mut run(
+                folder.path(),
+                &[&settings, &["--events", "e.json"]],
+            ));
+            let words = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{words}");
+            let events = fs::read_to_string(folder.path().join("e.json")).expect("events");
+            let events: Vec<Value> = events
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect();
+            let totals = totals(&events);
+            let saved = kinds(&events, "finished")[0]["saved"]["total"]
+                .as_f64()
+                .expect("a total");
+            assert!((saved / lowest(&totals) - 1.0).abs() < 1e-5);
+            if optimizer == "optimizer=lbfgs" {
+                let rises = totals.windows(2).any(|pair| pair[1] > pair[0] * 1.00001);
+                assert!(!rises, "{totals:?}");
+                assert!((saved / totals[totals.len() - 1] - 1.0).abs() < 1e-5);
+            }
+            let told = words.split(", ").last().expect("words");
+            let told: f64 = told
+                .split(' ')
+                .next()
+                .expect("a word")
+                .parse()
+                .expect("a number");
+            assert!((told / saved - 1.0).abs() < 1e-3, "{words}");
+            let state = fs::read_to_string(folder.path().join("run/state.json")).expect("state");
+            let state: Value = serde_json::from_str(&state).expect("JSON");
+            assert_eq!(state["losses"]["total"].as_f64(), Some(saved));
+
+            let mut measure = Command::new(env!("CARGO_BIN_EXE_impasto"));
+            let arguments = [
+                "measure", "out.png", CONTENT, STYLE, "--device", "cpu", "--json",
+            ];
+            let measured = succeed(
+                measure
+                    .args(arguments)
+                    .current_dir(folder.path())
+                    .env("XDG_CONFIG_HOME", folder.path().join("config")),
+            );
+            // A saved picture has 8 bits a channel.
+            let measured = measured[0]["total"].as_f64().expect("a total");
+            assert!(
+                (measured / saved - 1.0).abs() < 0.01,
+                "{measured}, not {saved}"
+            );
+        }
+    }
+}

@@ -3,9 +3,9 @@
 //! Bottom up: [`device`] finds the processor, [`weights`] reads the network's
 //! parameters, [`network`] computes feature maps and carries gradients back
 //! through them, [`loss`] turns feature maps into losses and a gradient with
-//! respect to the pixels, [`optimizer`] moves the pixels, [`descent`] does so on
-//! the host or on a GPU, [`painter`] does one iteration at a time, and [`worker`]
-//! runs a painter on a thread of its own.
+//! respect to the pixels, [`optimizer`] moves the pixels, [`descent`] is the loop
+//! around both, [`painter`] does one iteration at a time, and [`worker`] runs a
+//! painter on a thread of its own.
 //!
 //! Pictures are float32 tensors of shape `[1, 3, H, W]`, RGB in 0..1. Nothing
 //! here uses autograd: the chain of VGG is short and regular, so the gradient
@@ -34,7 +34,6 @@ pub mod precision;
 pub mod preview;
 pub mod products;
 pub mod recorder;
-pub mod resident;
 pub mod room;
 pub mod scalars;
 pub mod slices;

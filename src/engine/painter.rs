@@ -8,7 +8,7 @@ use std::mem;
 
 use tch::{Device, Tensor};
 
-use super::descent::{self, Descent, Images, Outcome, Place, Scene, Told};
+use super::descent::{self, Descent, Images, Outcome, Outcomes, Place, Scene};
 use super::loss::Targets;
 use super::network::Vgg;
 use super::pixels::{picture_of, tensor_of};
@@ -44,7 +44,11 @@ pub struct Painter {
     /// What to compare with at this scale.
     targets: Targets,
     /// Moves the image, and keeps it and the best one.
-    descent: Box<dyn Descent>,
+    descent: Descent,
+    /// The last step of this scale whose image the optimizer accepted, and the
+    /// one whose image has the lowest total.
+    accepted: Option<Step>,
+    best: Option<Step>,
     failures: u32,
     /// What is known and not yet told.
     progress: Progress,
@@ -78,7 +82,7 @@ impl Painter {
             .stream
             .run(|| network_for(&job.preset, device, precision))?;
         let sizes = job.sizes();
-        let descent = descent::build(&job.preset.optimizer, place);
+        let descent = Descent::new(&job.preset.optimizer, place);
         let shortage = Room::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
         if let Some(shortage) = shortage {
             return Err(EngineError::OutOfMemory(shortage));
@@ -96,6 +100,8 @@ impl Painter {
             in_scale: 0,
             targets: Targets::default(),
             descent,
+            accepted: None,
+            best: None,
             failures: 0,
             progress: Progress::default(),
         })
@@ -200,6 +206,7 @@ impl Painter {
         }
         self.scale = Some(scale);
         self.in_scale = 0;
+        (self.accepted, self.best) = (None, None);
         Ok(())
     }
 
@@ -241,10 +248,10 @@ impl Painter {
                 tile: self.tile,
             };
             match self.descent.step(&scene, self.iteration + 1) {
-                Ok(told) => {
+                Ok(outcomes) => {
                     self.iteration += 1;
                     self.in_scale += 1;
-                    self.hear(told);
+                    self.receive(outcomes);
                 }
                 Err(error) => self.go_on_smaller(error, scale)?,
             }
@@ -265,13 +272,6 @@ impl Painter {
     /// Whether a step may come back before it is done.
     pub fn runs_ahead(&self) -> bool {
         self.descent.runs_ahead()
-    }
-
-    /// Lets Adam keep its numbers on the device, or on the host.
-    #[cfg(test)]
-    pub(super) fn set_resident(&mut self, resident: bool) {
-        self.place.resident = resident;
-        self.descent = descent::build(&self.job.preset.optimizer, self.place);
     }
 
     /// All that touches tensors is done on one stream.
@@ -307,6 +307,8 @@ impl Painter {
             in_scale: self.in_scale,
             failures: self.failures,
             elapsed: 0.0,
+            accepted: self.accepted.clone().map(Box::new),
+            best: self.best.clone().map(Box::new),
         };
         Ok(Some((position, state)))
     }
@@ -351,8 +353,8 @@ impl Painter {
             // Another processor learns in another way: the picture counts.
             let name = if state.has("best") { "best" } else { "image" };
             let best = descent::image_of(&state, name, size, self.device)?;
-            self.descent = descent::build(&self.job.preset.optimizer, self.place);
-            self.descent.begin(&best, Some(&best))?;
+            self.descent = Descent::new(&self.job.preset.optimizer, self.place);
+            self.descent.begin(&best, None)?;
             self.progress.notices.push(format!(
                 "what the optimizer had learnt cannot be used here ({error}); it starts anew"
             ));
@@ -361,45 +363,52 @@ impl Painter {
         self.iteration = position.iteration;
         self.in_scale = position.in_scale;
         self.failures = position.failures;
+        self.accepted = position.accepted.as_deref().cloned();
+        self.best = position.best.as_deref().cloned();
         Ok(())
     }
 
     fn settle(&mut self) -> Result<()> {
-        let told = self.descent.drain()?;
-        self.hear(told);
+        let outcomes = self.descent.drain()?;
+        self.receive(outcomes);
         Ok(())
     }
 
-    fn hear(&mut self, told: Told) {
-        for outcome in told.outcomes {
-            self.hear_of(outcome);
-        }
-        self.progress.notices.extend(told.notices);
-    }
-
-    fn hear_of(&mut self, outcome: Outcome) {
-        let iteration = outcome.iteration;
-        if !outcome.reading.finite {
-            self.failures += 1;
-            if self.failures < MOST_FAILURES {
-                self.progress.notices.push(format!(
-                    "iteration {iteration} gave a loss that is infinite or not a number; going \
-                     back to the best picture with smaller steps"
-                ));
-            } else if self.failures == MOST_FAILURES {
-                self.progress.failure = Some(EngineError::NotFinite {
-                    failures: self.failures,
-                    iteration,
-                });
+    fn receive(&mut self, outcomes: Outcomes) {
+        for outcome in outcomes.outcomes {
+            if outcome.reading.finite {
+                self.add_step(&outcome);
+            } else {
+                self.count_failure(outcome.iteration);
             }
         }
-        let (Some(scale), true) = (self.scale, outcome.reading.finite) else {
+        self.progress.notices.extend(outcomes.notices);
+    }
+
+    fn count_failure(&mut self, iteration: u32) {
+        self.failures += 1;
+        if self.failures < MOST_FAILURES {
+            self.progress.notices.push(format!(
+                "iteration {iteration} gave a loss that is infinite or not a number; going back \
+                 to the best picture with smaller steps"
+            ));
+        } else if self.failures == MOST_FAILURES {
+            self.progress.failure = Some(EngineError::NotFinite {
+                failures: self.failures,
+                iteration,
+            });
+        }
+    }
+
+    /// Adds a step to what is to be told: with the losses of the image that was
+    /// evaluated or, if the optimizer did not accept it, of the one before.
+    fn add_step(&mut self, outcome: &Outcome) {
+        let Some((scale, size)) = self.scale.zip(self.size()) else {
             return;
         };
-        let size = self.sizes[scale];
         let weighted = outcome.reading.weighted;
-        self.progress.steps.push(Step {
-            iteration,
+        let evaluated = Step {
+            iteration: outcome.iteration,
             scale: scale as u32 + 1,
             width: size.width,
             height: size.height,
@@ -407,9 +416,32 @@ impl Painter {
             style: weighted.style,
             smoothness: weighted.smoothness,
             total: weighted.total,
+            rejected_total: None,
             elapsed: 0.0,
-            layers: outcome.reading.losses.layers,
-        });
+            layers: outcome.reading.losses.layers.clone(),
+        };
+        let best = self.best.as_ref();
+        if best.is_none_or(|best| evaluated.total < best.total) {
+            self.best = Some(evaluated.clone());
+        }
+        let step = match &self.accepted {
+            Some(accepted) if !outcome.accepted => Step {
+                iteration: evaluated.iteration,
+                rejected_total: Some(evaluated.total),
+                ..accepted.clone()
+            },
+            _ => {
+                self.accepted = Some(evaluated.clone());
+                evaluated
+            }
+        };
+        self.progress.steps.push(step);
+    }
+
+    /// The step whose image [`Painter::picture`] gives, with that image's
+    /// losses; none before there is one, and until the next one after a change.
+    pub fn best_step(&self) -> Option<&Step> {
+        self.best.as_ref()
     }
 
     /// Goes on with other weights, layers, pooling or optimizer. Returns the
@@ -454,15 +486,12 @@ impl Painter {
         if let (Some(scale), true) = (self.scale, pooling || !layers) {
             self.targets = self.targets_at(scale, tell)?;
         }
+        // They were measured otherwise.
+        (self.accepted, self.best) = (None, None);
         if new.optimizer == old.optimizer {
             return self.descent.restart();
         }
-        let mut descent = descent::build(&new.optimizer, self.place);
-        if let Some(Images { image, best }) = self.descent.images() {
-            descent.begin(image, best)?;
-        }
-        self.descent = descent;
-        Ok(())
+        self.descent.change_optimizer(&new.optimizer)
     }
 
     /// The best picture of the current scale; none before the first scale was
@@ -486,8 +515,8 @@ impl Painter {
     }
 
     fn shown(&self) -> Option<&Tensor> {
-        let Images { image, best } = self.descent.images()?;
-        Some(best.unwrap_or(image))
+        let Images { best, .. } = self.descent.images()?;
+        Some(best)
     }
 
     /// The targets of one scale.

@@ -1,5 +1,6 @@
-//! Products of feature rows `[H·W, C]`: what Gram matrices and their gradients
-//! are made of.
+//! Matrix products by our own kernels where they can, else by libtorch: of feature
+//! rows `[H·W, C]`, which Gram matrices and their gradients are made of, and of
+//! the long rows that L-BFGS remembers.
 
 use tch::Tensor;
 
@@ -52,6 +53,36 @@ pub fn add_product(sum: Option<Tensor>, features: &Tensor, matrix: &Tensor) -> R
             }
             Ok(sum)
         }
+    }
+}
+
+/// The products of long rows `[R, N]` with vectors `[2, N]`: `[2, R]`, all of
+/// them contiguous float32.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn row_products(rows: &Tensor, vectors: &Tensor) -> Result<Tensor> {
+    let own = Instructions::detect().zip(floats(rows, ROWS).zip(floats(vectors, ROWS)));
+    match own {
+        Some((instructions, (values, vectors))) => filled(&[2, rows.size()[0]], |out| {
+            kernels::row_products(instructions, values, vectors, out)
+        }),
+        None => Ok(vectors.f_mm(&rows.f_tr()?)?),
+    }
+}
+
+/// The sum of long rows `[R, N]`, each times its coefficient `[R]`: `[N]`, all of
+/// them contiguous float32.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn combine_rows(rows: &Tensor, coefficients: &Tensor) -> Result<Tensor> {
+    let own = Instructions::detect().zip(floats(rows, ROWS).zip(floats(coefficients, &[0])));
+    match own {
+        Some((instructions, (values, coefficients))) => filled(&[rows.size()[1]], |out| {
+            kernels::combine_rows(instructions, values, coefficients, out)
+        }),
+        None => Ok(coefficients.f_unsqueeze(0)?.f_mm(rows)?.f_view([-1])?),
     }
 }
 

@@ -3,13 +3,13 @@
 
 use tch::{Kind, Tensor};
 
-use super::accelerator::{Graph, Stream, empty_cache};
+use super::accelerator::{Graph, Stream, empty_cache, free_and_total, stats};
 use super::evaluate::Findings;
 use super::{EngineError, Result};
 
-/// Eager runs before a capture: in these cuDNN tries its kernels, and what is
-/// made once is made.
-const WARM_UP: u32 = 3;
+/// Eager runs before a capture, besides the one that the graph is compared with:
+/// in these what is made once is made, such as plans and workspaces.
+const WARM_UP: u32 = 1;
 /// By what share the total and the gradient of a graph may differ from those
 /// of an eager evaluation. Both use the same kernels: even in bfloat16 they
 /// differ by the order of a few sums, while a graph that went wrong brings
@@ -33,7 +33,16 @@ pub trait Work {
     /// When libtorch fails.
     fn advance(&mut self, findings: &Findings) -> Result<()>;
 
-    /// All tensors that [`Work::advance`] changes.
+    /// A capture is about to begin: from here on the work uses the same memory
+    /// every time.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    fn prepare_capture(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// All tensors that [`Work::advance`] changes and later work depends on.
     fn state(&self) -> Vec<Tensor>;
 }
 
@@ -90,17 +99,11 @@ impl Recorder {
         }
     }
 
-    /// Drops the graph and gives its memory back: the work is about to become
-    /// another one.
+    /// Drops the graph: the work is about to become another one. Its memory goes
+    /// back to the allocator, which uses it again.
     pub fn forget(&mut self) {
-        let before = match self.phase {
-            Phase::Eager => return,
-            _ => std::mem::replace(&mut self.phase, Phase::WarmUp(0)),
-        };
-        if let Phase::Recorded(recorded) = before {
-            drop(recorded);
-            // If that fails, the allocator finds the memory when it needs it.
-            let _ = empty_cache();
+        if !matches!(self.phase, Phase::Eager) {
+            self.phase = Phase::WarmUp(0);
         }
     }
 
@@ -166,9 +169,8 @@ impl Recorder {
 
     /// Captures the work and replays it once. On an error nothing was done.
     fn capture(&self, work: &mut dyn Work, reference: &Findings) -> Result<Recorded> {
-        // The graph takes its memory from a pool of its own: what eager runs
-        // have left in the common one is in its way.
-        empty_cache()?;
+        make_room(&self.stream);
+        work.prepare_capture()?;
         let before: Vec<_> = work
             .state()
             .into_iter()
@@ -201,6 +203,19 @@ impl Recorder {
                 })
             }
         }
+    }
+}
+
+/// A graph takes its memory from a pool of its own: where there is not enough for
+/// another one, what eager runs have left in the common pool is given back. That
+/// waits for the device, so it is not done without need.
+fn make_room(stream: &Stream) {
+    let device = stream.device();
+    let free = free_and_total(device).map_or(0, |(free, _)| free);
+    let reserved = stats(device).map_or(0, |stats| stats.reserved);
+    if reserved > free {
+        // If that fails, the allocator finds the memory when it needs it.
+        let _ = empty_cache();
     }
 }
 

@@ -62,15 +62,14 @@ impl State {
         Ok(())
     }
 
-    /// A tensor that is never written to again; no other ever has this name.
+    /// A tensor whose values never change under this name.
     ///
     /// # Errors
     /// When memory runs out.
     pub fn put_frozen(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
-        let copy = match (self.kept.contains(name), tensor.device()) {
-            (true, _) => None,
-            (false, Device::Cpu) => Some(tensor.shallow_clone()),
-            (false, _) => Some(apart(tensor)?),
+        let copy = match self.kept.contains(name) {
+            true => None,
+            false => Some(apart(tensor)?),
         };
         self.frozen.insert(name.to_owned(), copy);
         Ok(())

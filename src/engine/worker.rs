@@ -480,6 +480,7 @@ impl<'a> Worker<'a> {
                 iterations: self.painter.iteration(),
                 elapsed,
                 stopped: self.mode == Mode::Stopping,
+                saved: self.painter.best_step().cloned().map(Box::new),
             },
             (Ok(()), (output, Some(message))) => Event::Failed { message, output },
             (Err(error), (output, problem)) => {

@@ -232,6 +232,7 @@ fn is_finite(step: &Step) -> bool {
         step.elapsed,
     ]
     .iter()
+    .chain(&step.rejected_total)
     .chain(layers)
     .all(|number| number.is_finite())
 }
@@ -367,6 +368,7 @@ mod tests {
             iterations: 3,
             elapsed: 1.0,
             stopped: false,
+            saved: None,
         };
         let Event::Finished { output, .. } = told(&event) else {
             panic!("another event");

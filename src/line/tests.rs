@@ -31,6 +31,7 @@ pub(super) fn step_with_total(iteration: u32, total: f64) -> Step {
         style: total,
         smoothness: 0.0,
         total,
+        rejected_total: None,
         elapsed: f64::from(iteration),
         layers: LayerLosses::default(),
     }
@@ -91,6 +92,7 @@ fn finished() -> Event {
         iterations: 1,
         elapsed: 1.0,
         stopped: false,
+        saved: None,
     }
 }
 

@@ -23,6 +23,7 @@ use tempfile::NamedTempFile;
 use crate::job::{Input, Size};
 use crate::picture::display_path;
 use crate::preset::Preset;
+use crate::protocol::Step;
 
 const MAGIC: &[u8; 8] = b"IMPASTO\x01";
 /// The longest header that is read.
@@ -54,6 +55,12 @@ pub struct Position {
     pub failures: u32,
     /// Seconds of painting.
     pub elapsed: f64,
+    /// The last step of this scale whose image the optimizer accepted, and the
+    /// one whose image has the lowest total.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Box<Step>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Box<Step>>,
 }
 
 /// Numbers and arrays.

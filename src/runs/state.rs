@@ -81,6 +81,12 @@ impl State {
         self.scale = step.scale;
         (self.width, self.height) = (step.width, step.height);
         self.elapsed = step.elapsed;
+        self.note_losses(step);
+    }
+
+    /// Takes in the losses of an iteration, such as the one whose picture was
+    /// saved.
+    pub fn note_losses(&mut self, step: &Step) {
         let losses = [step.content, step.style, step.smoothness, step.total];
         // JSON knows no others.
         self.losses = losses

@@ -340,6 +340,7 @@ fn a_state_is_read_back_whatever_lies_there() {
     state.output = Some(std::ffi::OsStr::from_bytes(b"/\xff.png").into());
     state.note(&Step {
         total: f64::NAN,
+        rejected_total: None,
         ..step(8, 2)
     });
     assert_eq!(state.losses, None);
@@ -462,6 +463,7 @@ pub(super) fn step(iteration: u32, scale: u32) -> Step {
         style,
         smoothness: 10.5,
         total: style + 1e4 + 10.5,
+        rejected_total: None,
         elapsed: f64::from(iteration) / 8.0,
         layers: LayerLosses {
             content: [layer("relu4_2", 0.1)].into(),

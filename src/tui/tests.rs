@@ -84,6 +84,7 @@ pub fn step(iteration: u32) -> Step {
         style,
         smoothness,
         total: content + style + smoothness,
+        rejected_total: None,
         elapsed: fall / 10.0,
         layers: LayerLosses {
             content: layers(&["relu4_2"], content / 5.0),
@@ -190,6 +191,7 @@ fn finished_screens() {
         iterations: 200,
         elapsed: 20.0,
         stopped: true,
+        saved: None,
     };
     update(&mut app, Message::Event(finished));
     snapshots("finished", &app);

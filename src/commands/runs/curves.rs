@@ -160,6 +160,7 @@ mod tests {
                 style: total,
                 smoothness: 0.0,
                 total,
+                rejected_total: None,
                 elapsed: 1.0,
                 layers: LayerLosses::default(),
             })

@@ -13,6 +13,7 @@
 //! | `first` | the first layer, from a picture and back to it |
 //! | `pool` | 2×2 max pooling and its gradient |
 //! | `gram` | products of feature rows: Gram matrices and their gradient |
+//! | `long_rows` | products of the few long rows that L-BFGS remembers |
 //! | `product` | the matrix product that all of them are made of |
 //! | `lanes` | vectors of 16 floats; which instructions the processor has |
 //! | `threads` | work on libtorch's own threads |
@@ -26,6 +27,7 @@ mod filters;
 mod first;
 mod gram;
 mod lanes;
+mod long_rows;
 mod pool;
 mod product;
 mod scratch;
@@ -41,6 +43,7 @@ pub use filters::Filters;
 pub use first::FirstFilters;
 pub use gram::{add_product, gram, product};
 pub use lanes::Instructions;
+pub use long_rows::{combine_rows, row_products};
 pub use pool::{max_pool, max_pool_backward};
 pub use threads::{parallel, shares_open_mp, threads};
 

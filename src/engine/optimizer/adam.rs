@@ -1,121 +1,145 @@
 //! Adam (Kingma & Ba 2015), with every step brought back into 0..1.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::{Optimizer, Proposal, tensor_like};
+use super::iterate::{Iterate, Observed, restore, save, scalar, select};
+use super::{Optimizer, Status};
 use crate::engine::Result;
 use crate::engine::state::State;
 
-const BETA1: f64 = 0.9;
+pub(super) const BETA1: f64 = 0.9;
 /// As in style-transfer-pytorch: the gradient changes its size so quickly here
 /// that the usual 0.999 remembers too long.
-const BETA2: f64 = 0.99;
-const EPSILON: f64 = 1e-8;
+pub(super) const BETA2: f64 = 0.99;
+pub(super) const EPSILON: f64 = 1e-8;
 
-/// Adam over an image.
+/// What a checkpoint calls the tensors of [`Adam::moments`].
+const NAMES: [&str; 3] = ["adam.first", "adam.second", "adam.steps"];
+
+/// Adam over an image. The rate is the size of a step at most, on pixels in
+/// 0..1.
 #[derive(Debug)]
 pub struct Adam {
-    rate: f64,
-    moments: Option<Moments>,
-}
-
-#[derive(Debug)]
-struct Moments {
+    iterate: Iterate,
+    /// The running means of the gradient and of its square.
     first: Tensor,
     second: Tensor,
-    steps: i32,
+    /// How many steps the moments have seen; float64 for the bias corrections.
+    steps: Tensor,
+    /// Whether the latest image was accepted, 1 or 0.
+    accepted: Tensor,
+    /// Constants: β₁ and β₂, 1 − β₁ and 1 − β₂ in the moments' kind, 0.
+    betas: Tensor,
+    weights: Tensor,
+    zero: Tensor,
 }
 
 impl Adam {
-    /// `rate` is the size of a step at most, on pixels in 0..1.
-    pub fn new(rate: f64) -> Self {
-        Self {
-            rate,
-            moments: None,
-        }
+    /// # Errors
+    /// When the image is not float32 or memory runs out.
+    pub fn new(image: &Tensor, rate: f64) -> Result<Self> {
+        let pair = |values: [f64; 2], kind| {
+            Tensor::f_from_slice(&values)?
+                .f_to_kind(kind)?
+                .f_to_device(image.device())
+        };
+        Ok(Self {
+            iterate: Iterate::new(image, rate)?,
+            first: image.f_zeros_like()?,
+            second: image.f_zeros_like()?,
+            steps: scalar(0.0, image)?,
+            accepted: scalar(0.0, image)?,
+            betas: pair([BETA1, BETA2], Kind::Double)?,
+            weights: pair([1.0 - BETA1, 1.0 - BETA2], Kind::Float)?,
+            zero: scalar(0.0, image)?,
+        })
+    }
+
+    /// # Errors
+    /// When something is missing or of another shape than `like`.
+    pub fn restored(state: &State, like: &Tensor) -> Result<Self> {
+        let mut adam = Self::new(like, 0.0)?;
+        adam.iterate.restore(state)?;
+        restore(state, &NAMES, &adam.moments())?;
+        Ok(adam)
+    }
+
+    fn moments(&self) -> [&Tensor; 3] {
+        [&self.first, &self.second, &self.steps]
     }
 }
 
 impl Optimizer for Adam {
-    fn step(&mut self, image: &Tensor, _loss: f64, gradient: &Tensor) -> Result<Proposal> {
-        let moments = match &mut self.moments {
-            Some(moments) => moments,
-            empty => empty.insert(Moments {
-                first: gradient.f_zeros_like()?,
-                second: gradient.f_zeros_like()?,
-                steps: 0,
-            }),
-        };
-        moments.steps = moments.steps.saturating_add(1);
-        let _ = moments.first.f_lerp_(gradient, 1.0 - BETA1)?;
-        let _ = moments.second.f_lerp_(&gradient.f_square()?, 1.0 - BETA2)?;
-        let first_bias = 1.0 - BETA1.powi(moments.steps);
-        let second_bias = 1.0 - BETA2.powi(moments.steps);
-        let spread = moments
-            .second
-            .f_div_scalar(second_bias)?
-            .f_sqrt_()?
-            .f_add_scalar_(EPSILON)?;
-        let step = moments
-            .first
-            .f_div(&spread)?
-            .f_mul_scalar_(self.rate / first_bias)?;
-        let image = image.f_sub(&step)?.f_clamp_(0.0, 1.0)?;
-        Ok(Proposal {
-            image,
-            notice: None,
-        })
+    fn image(&self) -> &Tensor {
+        &self.iterate.image
     }
 
-    fn restart(&mut self) {
-        self.moments = None;
+    fn best_image(&self) -> &Tensor {
+        &self.iterate.best_image
+    }
+
+    fn keep(&mut self, best: &Tensor) -> Result<()> {
+        self.iterate.keep(best)
+    }
+
+    fn step(&mut self, gradient: &Tensor, total: &Tensor) -> Result<()> {
+        let Observed {
+            gradient, failed, ..
+        } = self.iterate.observe(gradient, total)?;
+        let (to_first, to_second) = (self.weights.f_select(0, 0)?, self.weights.f_select(0, 1)?);
+        let _ = self.first.f_lerp_tensor_(&gradient, &to_first)?;
+        let _ = self
+            .second
+            .f_lerp_tensor_(&gradient.f_square()?, &to_second)?;
+        let _ = self.steps.f_add_scalar_(1.0)?;
+        for forgotten in [&mut self.first, &mut self.second, &mut self.steps] {
+            let _ = forgotten.f_masked_fill_(&failed, 0.0)?;
+        }
+        let _ = self.accepted.f_fill_(1.0)?;
+        select(&self.accepted, &failed, &self.zero)?;
+
+        // 1 − βⁿ; at least one step, so that a failed one divides by something.
+        let steps = self.steps.f_clamp_min(1.0)?;
+        let bias = self.betas.f_pow(&steps)?.f_neg_()?.f_add_scalar_(1.0)?;
+        let spread = self
+            .second
+            .f_div(&bias.f_select(0, 1)?)?
+            .f_sqrt_()?
+            .f_add_scalar_(EPSILON)?;
+        let rate = self.iterate.rate.f_div(&bias.f_select(0, 0)?)?;
+        let step = self.first.f_div(&spread)?.f_mul_(&rate)?;
+        let image = &mut self.iterate.image;
+        let _ = image.f_sub_(&step)?.f_clamp_(0.0, 1.0)?;
+        select(&self.iterate.image, &failed, &self.iterate.best_image)
+    }
+
+    fn status(&self) -> Result<Tensor> {
+        let numbers = [
+            &self.iterate.failures,
+            &self.accepted,
+            &self.zero,
+            &self.zero,
+        ];
+        debug_assert_eq!(numbers.len(), Status::LEN);
+        Ok(Tensor::f_stack(&numbers, 0)?.f_to_kind(Kind::Float)?)
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        for tensor in [&mut self.first, &mut self.second, &mut self.steps] {
+            let _ = tensor.f_zero_()?;
+        }
+        self.iterate.restart()
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let all = self.iterate.tensors().into_iter().chain(self.moments());
+        all.chain([&self.accepted])
+            .map(Tensor::shallow_clone)
+            .collect()
     }
 
     fn save(&self, state: &mut State) -> Result<()> {
-        state.put_number("adam.rate", self.rate);
-        if let Some(moments) = &self.moments {
-            state.put_number("adam.steps", f64::from(moments.steps));
-            state.put("adam.first", &moments.first)?;
-            state.put("adam.second", &moments.second)?;
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, state: &State, like: &Tensor) -> Result<()> {
-        self.rate = state.number("adam.rate")?;
-        self.moments = None;
-        if state.has("adam.first") {
-            self.moments = Some(Moments {
-                first: tensor_like(state, "adam.first", like)?,
-                second: tensor_like(state, "adam.second", like)?,
-                steps: state.number("adam.steps")? as i32,
-            });
-        }
-        Ok(())
-    }
-
-    fn soften(&mut self) {
-        self.restart();
-        self.rate *= 0.5;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::optimizer::lbfgs::tests::bowl;
-
-    #[test]
-    fn it_finds_the_bottom_of_a_bowl_and_stays_within_bounds() {
-        let mut adam = Adam::new(0.05);
-        let mut image = Tensor::full([1, 3, 4, 4], 0.5, tch::kind::FLOAT_CPU);
-        let (first, _) = bowl(&image);
-        for _ in 0..200 {
-            let (loss, gradient) = bowl(&image);
-            image = adam.step(&image, loss, &gradient).unwrap().image;
-            assert!(image.min().double_value(&[]) >= 0.0 && image.max().double_value(&[]) <= 1.0);
-        }
-        let (last, _) = bowl(&image);
-        assert!(last < 0.4 * first, "{first} fell to {last}");
+        self.iterate.save(state)?;
+        save(state, &NAMES, &self.moments())
     }
 }

@@ -5,486 +5,415 @@
 //! every step is checked against Armijo's condition: one that does not lower
 //! the loss enough is taken back and shortened, and when shortening does not
 //! help the history is dropped and steepest descent takes over. What no pair
-//! tells of is guessed from the length of waves (`waves`). Pixels at a
+//! tells of is guessed from the length of waves (`preconditioner`). Pixels at a
 //! bound that the gradient pushes outward are left out of the direction
 //! (projected L-BFGS).
+//!
+//! All of it is arithmetic on the device: what an ordinary program decides by
+//! `if` is selected by `where`, so that no step waits for the host.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::waves::Waves;
-use super::{Optimizer, Proposal, tensor_like};
-use crate::engine::Result;
+use super::history::{self, History};
+use super::iterate::{Iterate, Observed, restore, save, scalar, select};
+use super::preconditioner::SpectralPreconditioner;
+use super::{Optimizer, Status};
+use crate::engine::recorder::copied;
 use crate::engine::state::State;
+use crate::engine::{EngineError, Result};
 
 /// The share of the promised decrease that a step must bring (Armijo).
 const ARMIJO: f64 = 1e-4;
 /// Differences of the loss below this share of it are float32's own noise.
 const NOISE: f64 = 1e-6;
 /// How often a step is shortened before the history is dropped.
-const MOST_REJECTED: u32 = 5;
+pub(super) const MAX_REJECTED: u32 = 5;
 /// Root mean square change of the pixels in a step without history.
 const FIRST_STEP: f64 = 0.02;
-/// A quasi-Newton step starts from the guess that the loss curves so many times
-/// less than it did along the newest step, in directions that no remembered step
-/// tells of. Those are the flat ones that are left. Of 1, 2, 4 and 8, 2 and 4
-/// brought the lowest totals; this lies between.
-const REACH: f64 = 2.5;
 /// A pair counts as curvature only if s·y exceeds this share of |s|·|y|.
 const LEAST_CURVATURE: f64 = 1e-6;
 
-/// The number of the next pair.
-static NEXT_PAIR: AtomicU64 = AtomicU64::new(0);
+/// Pairs are numbered from a multiple of this, a new one for every instance: no
+/// two pairs of a run have the same number.
+const NUMBERS: f64 = (1u64 << 32) as f64;
+static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(0);
 
-const RESTARTED: &str = "L-BFGS found no good step and started its history anew";
-const SETTLED: &str = "L-BFGS has settled: no step lowers the total noticeably any more";
+/// What a checkpoint calls the tensors of [`Lbfgs::points`].
+const NAMES: [&str; 9] = [
+    "lbfgs.accepted.image",
+    "lbfgs.accepted.gradient",
+    "lbfgs.accepted.total",
+    "lbfgs.length",
+    "lbfgs.rejected",
+    "lbfgs.caution",
+    "lbfgs.settled",
+    "lbfgs.restarts",
+    "lbfgs.settled_count",
+];
 
-/// Limited-memory BFGS over an image.
+/// Limited-memory BFGS over an image. The rate is the length of a step in units
+/// of the quasi-Newton step, 1 unless there is a reason.
 #[derive(Debug)]
 pub struct Lbfgs {
-    /// How many pairs are kept at most.
-    capacity: usize,
-    rate: f64,
+    iterate: Iterate,
+    instance: u64,
+    /// The last image that was accepted, with its gradient and total. The total
+    /// is infinite before the first: then every image is accepted.
+    accepted_image: Tensor,
+    accepted_gradient: Tensor,
+    accepted_total: Tensor,
+    /// How far along the direction the image being tried lies, and how often
+    /// that was shortened. float64, 0-dimensional, like all that follow.
+    length: Tensor,
+    rejected: Tensor,
     /// Shrinks steps after trouble, and recovers with every good one.
-    caution: f64,
-    pairs: VecDeque<Pair>,
-    accepted: Option<Point>,
-    /// The step from `accepted` that is being tried.
-    trial: Option<Trial>,
-    /// Whether the user was told that no step helps any more.
-    settled: bool,
-    /// What is known of the curvature before any step.
-    waves: Option<Waves>,
-}
-
-/// How the gradient changed (`y`) along a step (`s`).
-#[derive(Debug)]
-struct Pair {
-    /// No other pair of this process has this number, nor had any of the run
-    /// that it goes on with.
-    number: u64,
-    s: Tensor,
-    y: Tensor,
-    s_dot_y: f64,
-    /// y·P(y), P being [`Waves::weigh`].
-    y_dot_weighed_y: f64,
-}
-
-#[derive(Debug)]
-struct Point {
-    image: Tensor,
-    loss: f64,
-    gradient: Tensor,
-}
-
-#[derive(Debug)]
-struct Trial {
-    direction: Tensor,
-    length: f64,
-    rejected: u32,
+    caution: Tensor,
+    /// 1 when the user was told that no step helps any more.
+    settled: Tensor,
+    /// Counts for [`Status`].
+    restarts: Tensor,
+    settled_count: Tensor,
+    /// Whether the latest image was accepted, 1 or 0.
+    accepted: Tensor,
+    history: History,
+    preconditioner: SpectralPreconditioner,
+    zero: Tensor,
+    one: Tensor,
+    infinity: Tensor,
+    shortest: Tensor,
 }
 
 impl Lbfgs {
-    /// `history` pairs are kept at most; `rate` is the length of a step in
-    /// units of the quasi-Newton step, 1 unless there is a reason.
-    pub fn new(history: usize, rate: f64) -> Self {
-        Self {
-            capacity: history.max(1),
-            rate,
-            caution: 1.0,
-            pairs: VecDeque::new(),
-            accepted: None,
-            trial: None,
-            settled: false,
-            waves: None,
-        }
+    /// `history` pairs are kept at most.
+    ///
+    /// # Errors
+    /// When the image is not float32 or memory runs out.
+    pub fn new(image: &Tensor, rate: f64, history: usize) -> Result<Self> {
+        let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
+        let number = |value: f64| scalar(value, image);
+        Ok(Self {
+            iterate: Iterate::new(image, rate)?,
+            instance,
+            accepted_image: copied(image)?,
+            accepted_gradient: image.f_zeros_like()?,
+            accepted_total: number(f64::INFINITY)?,
+            length: number(0.0)?,
+            rejected: number(0.0)?,
+            caution: number(1.0)?,
+            settled: number(0.0)?,
+            restarts: number(0.0)?,
+            settled_count: number(0.0)?,
+            accepted: number(0.0)?,
+            history: History::new(image, history, instance as f64 * NUMBERS)?,
+            preconditioner: SpectralPreconditioner::for_image(image)?,
+            zero: number(0.0)?,
+            one: number(1.0)?,
+            infinity: number(f64::INFINITY)?,
+            shortest: number(0.1)?,
+        })
     }
 
-    /// Learns from a good step.
-    fn learn(&mut self, s: Tensor, y: Tensor) -> Result<()> {
-        let [s_dot_y, s_dot_s, y_dot_y] = dots([(&s, &y), (&s, &s), (&y, &y)])?;
-        if s_dot_y > LEAST_CURVATURE * (s_dot_s * y_dot_y).sqrt() && s_dot_y.is_finite() {
-            let [y_dot_weighed_y] = dots([(&y, &weighed(&mut self.waves, &y)?)])?;
-            // The oldest goes first, so that its memory can be used again.
-            while self.pairs.len() >= self.capacity {
-                self.pairs.pop_front();
+    /// Goes on from a checkpoint. Without its frozen tensors it starts its
+    /// history anew, with steps as small as trouble has made them.
+    ///
+    /// # Errors
+    /// When something is missing or of another shape than `like`.
+    pub fn restored(state: &State, like: &Tensor) -> Result<Self> {
+        let capacity = state.number("lbfgs.capacity")?;
+        if !(1.0..=1e6).contains(&capacity) {
+            return Err(EngineError::Torch(format!(
+                "the checkpoint's L-BFGS has a history of {capacity} steps"
+            )));
+        }
+        let mut lbfgs = Self::new(like, 0.0, capacity as usize)?;
+        lbfgs.iterate.restore(state)?;
+        restore(state, &NAMES, &lbfgs.points())?;
+        restore(state, &history::NAMES, &lbfgs.history.tensors())?;
+        lbfgs.instance = state.number("lbfgs.instance")? as u64;
+        NEXT_INSTANCE.fetch_max(lbfgs.instance.saturating_add(1), Ordering::Relaxed);
+        lbfgs.history.grow(state.number("lbfgs.used")? as i64)?;
+        for (slot, names) in lbfgs.pair_names()?.into_iter().enumerate() {
+            let Some(names) = names else { continue };
+            for (row, name) in names.iter().enumerate() {
+                if !state.has(name) {
+                    lbfgs.forget()?;
+                    return Ok(lbfgs);
+                }
+                let kept = state.tensor(name, like.device())?;
+                let mut target = lbfgs.history.pairs.f_get((2 * slot + row) as i64)?;
+                if kept.size() != target.size() || kept.f_kind()? != target.f_kind()? {
+                    return Err(EngineError::Torch(format!(
+                        "{name} in the checkpoint has another shape"
+                    )));
+                }
+                target.f_copy_(&kept)?;
             }
-            self.pairs.push_back(Pair {
-                number: NEXT_PAIR.fetch_add(1, Ordering::Relaxed),
-                s,
-                y,
-                s_dot_y,
-                y_dot_weighed_y,
-            });
+        }
+        Ok(lbfgs)
+    }
+
+    /// What a checkpoint calls the two rows of each slot that holds a pair.
+    /// Waits for the device.
+    fn pair_names(&self) -> Result<Vec<Option<[String; 2]>>> {
+        let numbers = self.history.numbers.f_to_device(tch::Device::Cpu)?;
+        let numbers = Vec::<f64>::try_from(numbers)?;
+        // A slot beyond those in use has no rows yet.
+        let used = usize::try_from(self.history.used).unwrap_or(0);
+        let names = |number: f64| {
+            let number = number as u64;
+            ["step", "change"].map(|what| format!("lbfgs.{what}{number}"))
+        };
+        let used = numbers.into_iter().take(used);
+        Ok(used
+            .map(|number| (number >= 0.0).then(|| names(number)))
+            .collect())
+    }
+
+    fn points(&self) -> [&Tensor; 9] {
+        [
+            &self.accepted_image,
+            &self.accepted_gradient,
+            &self.accepted_total,
+            &self.length,
+            &self.rejected,
+            &self.caution,
+            &self.settled,
+            &self.restarts,
+            &self.settled_count,
+        ]
+    }
+
+    /// Forgets the history and the accepted image, but not the best one.
+    fn forget(&mut self) -> Result<()> {
+        self.history.restart()?;
+        let _ = self.accepted_total.f_fill_(f64::INFINITY)?;
+        let _ = self.accepted_gradient.f_zero_()?;
+        self.accepted_image.f_copy_(&self.iterate.image)?;
+        for number in [&mut self.settled, &mut self.rejected] {
+            let _ = number.f_zero_()?;
         }
         Ok(())
     }
 
-    /// The way to go from `point`: the quasi-Newton direction, or steepest
-    /// descent where there is no history or it leads uphill.
-    fn direction(&mut self, point: &Point) -> Result<Tensor> {
-        let free = free_pixels(point)?;
-        let downhill = point.gradient.f_mul(&free)?.f_neg()?;
-        if let Some(newest) = self.pairs.back() {
-            let scale = REACH * newest.s_dot_y / newest.y_dot_weighed_y;
-            let mut guess = |vector: &Tensor| -> Result<Tensor> {
-                Ok(weighed(&mut self.waves, vector)?.f_mul_scalar_(scale)?)
-            };
-            let direction = two_loop(&self.pairs, &downhill, &mut guess)?.f_mul(&free)?;
-            let [slope] = dots([(&direction, &downhill)])?;
-            if slope > 0.0 && slope.is_finite() {
-                return Ok(direction);
-            }
-            self.pairs.clear();
-        }
-        Ok(weighed(&mut self.waves, &downhill)?.f_mul(&free)?)
-    }
-
-    /// How far to go along a fresh direction.
-    fn length(&self, direction: &Tensor) -> Result<f64> {
-        if !self.pairs.is_empty() {
-            return Ok(self.rate * self.caution);
-        }
-        let [square] = dots([(direction, direction)])?;
-        let root_mean_square = (square / direction.numel() as f64).sqrt();
-        let length = self.rate * self.caution * FIRST_STEP / root_mean_square;
-        // A direction of zero (nothing left to gain) leads nowhere; a length
-        // beyond float32 would make it NaN.
-        Ok(if length < f64::from(f32::MAX) {
-            length
-        } else {
-            0.0
+    /// What is to become of the image that was evaluated.
+    fn judge(&self, observed: &Observed, promised: &Tensor) -> Result<Verdict> {
+        let Observed { total, failed, .. } = observed;
+        let before = &self.accepted_total;
+        let slack = before.f_abs()?.f_mul_scalar(NOISE)?;
+        let enough = before
+            .f_add(&slack)?
+            .f_add(&promised.f_mul_scalar(ARMIJO)?)?;
+        let finite = failed.f_logical_not()?;
+        let accepted = total.f_le_tensor(&enough)?.f_logical_and(&finite)?;
+        let improved = total.f_lt_tensor(&before.f_sub(&slack)?)?;
+        let rejected = accepted.f_logical_not()?.f_logical_and(&finite)?;
+        let patient = self.rejected.f_lt(f64::from(MAX_REJECTED))?;
+        // The minimum of the parabola through what is known of the direction.
+        let rise = total.f_sub(before)?;
+        let shorter = promised.f_div(&promised.f_sub(&rise)?.f_mul_scalar(2.0)?)?;
+        let usable = shorter.f_isfinite()?;
+        let shorter = shorter.f_clamp(0.1, 0.5)?;
+        Ok(Verdict {
+            improved: accepted.f_logical_and(&improved)?,
+            shortened: rejected.f_logical_and(&patient)?,
+            given_up: rejected.f_logical_and(&patient.f_logical_not()?)?,
+            accepted,
+            shorter: shorter.f_where_self(&usable, &self.shortest)?,
         })
     }
+
+    /// Caution and the counts, by the verdict.
+    fn count(&mut self, verdict: &Verdict, failed: &Tensor) -> Result<()> {
+        let any = self.history.any()?;
+        let told = self.settled.f_gt(0.0)?;
+        let news = verdict.given_up.f_logical_and(&told.f_logical_not()?)?;
+        let _ = self.restarts.f_add_(&news.f_logical_and(&any)?)?;
+        let stuck = verdict.given_up.f_logical_and(&any.f_logical_not()?)?;
+        let _ = self.settled_count.f_add_(&news.f_logical_and(&stuck)?)?;
+        let bolder = self.caution.f_mul_scalar(2.0)?.f_clamp_max(1.0)?;
+        select(&self.caution, &verdict.accepted, &bolder)?;
+        let warier = self.caution.f_mul_scalar(0.1)?;
+        select(&self.caution, &stuck, &warier)?;
+        select(&self.settled, &stuck, &self.one)?;
+        select(&self.settled, &verdict.improved, &self.zero)?;
+        select(&self.settled, failed, &self.zero)
+    }
+}
+
+/// What is to become of an evaluated image; bools, 0-dimensional.
+struct Verdict {
+    accepted: Tensor,
+    /// Accepted, and its total is noticeably lower.
+    improved: Tensor,
+    /// The step is tried again, `shorter` (float64) times as long.
+    shortened: Tensor,
+    /// Shortening did not help.
+    given_up: Tensor,
+    shorter: Tensor,
 }
 
 impl Optimizer for Lbfgs {
-    fn step(&mut self, image: &Tensor, loss: f64, gradient: &Tensor) -> Result<Proposal> {
-        let mut notice = None;
-        match (self.accepted.take(), self.trial.take()) {
-            (Some(accepted), Some(trial)) => {
-                let s = image.f_sub(&accepted.image)?;
-                let [promised] = dots([(&accepted.gradient, &s)])?;
-                let slack = NOISE * accepted.loss.abs();
-                if loss <= accepted.loss + ARMIJO * promised + slack {
-                    self.learn(s, gradient.f_sub(&accepted.gradient)?)?;
-                    self.caution = (2.0 * self.caution).min(1.0);
-                    self.settled &= loss >= accepted.loss - slack;
-                    self.accepted = Some(point(image, loss, gradient));
-                } else if trial.rejected < MOST_REJECTED {
-                    // The minimum of the parabola through what is known.
-                    let shorter = promised / (2.0 * (promised - (loss - accepted.loss)));
-                    let shorter = if shorter.is_finite() {
-                        shorter.clamp(0.1, 0.5)
-                    } else {
-                        0.1
-                    };
-                    let trial = Trial {
-                        length: trial.length * shorter,
-                        rejected: trial.rejected + 1,
-                        ..trial
-                    };
-                    let image = advance(&accepted.image, &trial)?;
-                    self.accepted = Some(accepted);
-                    self.trial = Some(trial);
-                    return Ok(Proposal {
-                        image,
-                        notice: None,
-                    });
-                } else {
-                    if self.pairs.is_empty() {
-                        self.caution *= 0.1;
-                        notice = (!self.settled).then_some(SETTLED);
-                        self.settled = true;
-                    } else {
-                        self.pairs.clear();
-                        notice = (!self.settled).then_some(RESTARTED);
-                    }
-                    self.accepted = Some(accepted);
-                }
-            }
-            _ => self.accepted = Some(point(image, loss, gradient)),
-        }
-        let Some(accepted) = self.accepted.take() else {
-            return Ok(Proposal {
-                image: image.shallow_clone(),
-                notice,
-            });
-        };
-        let direction = self.direction(&accepted)?;
-        let length = self.length(&direction)?;
-        let trial = Trial {
-            direction,
-            length,
-            rejected: 0,
-        };
-        let image = advance(&accepted.image, &trial)?;
-        self.accepted = Some(accepted);
-        self.trial = Some(trial);
-        Ok(Proposal { image, notice })
+    fn image(&self) -> &Tensor {
+        &self.iterate.image
     }
 
-    fn restart(&mut self) {
-        self.pairs.clear();
-        self.accepted = None;
-        self.trial = None;
-        self.settled = false;
+    fn best_image(&self) -> &Tensor {
+        &self.iterate.best_image
+    }
+
+    fn keep(&mut self, best: &Tensor) -> Result<()> {
+        self.iterate.keep(best)
+    }
+
+    fn step(&mut self, gradient: &Tensor, total: &Tensor) -> Result<()> {
+        let observed = self.iterate.observe(gradient, total)?;
+        let Observed {
+            gradient,
+            total,
+            failed,
+        } = &observed;
+        self.history.grow(self.history.used + 1)?;
+        let image = self.iterate.image.shallow_clone();
+        let step = image.f_sub(&self.accepted_image)?;
+        let change = gradient.f_sub(&self.accepted_gradient)?;
+        let promised = dot(&self.accepted_gradient, &step)?;
+        let verdict = self.judge(&observed, &promised)?;
+        let curvature = dot(&step, &change)?;
+        let sizes = dot(&step, &step)?.f_mul(&dot(&change, &change)?)?;
+        let least = sizes.f_sqrt()?.f_mul_scalar(LEAST_CURVATURE)?;
+        let learnt = curvature
+            .f_gt_tensor(&least)?
+            .f_logical_and(&curvature.f_isfinite()?)?
+            .f_logical_and(&verdict.accepted)?;
+        self.count(&verdict, failed)?;
+
+        // The image to go on from: the accepted one or, after a failure, the
+        // best one, of which nothing is known.
+        select(&self.accepted_image, &verdict.accepted, &image)?;
+        select(&self.accepted_gradient, &verdict.accepted, gradient)?;
+        select(&self.accepted_total, &verdict.accepted, total)?;
+        select(&self.accepted_image, failed, &self.iterate.best_image)?;
+        let _ = self.accepted_gradient.f_masked_fill_(failed, 0.0)?;
+        select(&self.accepted_total, failed, &self.infinity)?;
+
+        let free = free_pixels(&self.accepted_image, &self.accepted_gradient)?;
+        let downhill = self.accepted_gradient.f_mul(&free)?.f_neg_()?;
+        let vectors = Tensor::f_cat(&[&change, &downhill], 0)?;
+        let preconditioned = self.preconditioner.apply(&vectors)?;
+        let flat = |tensor: &Tensor| tensor.f_reshape([-1]);
+        let of_change = flat(&preconditioned.f_select(0, 0)?)?;
+        let of_downhill = flat(&preconditioned.f_select(0, 1)?)?;
+        self.history
+            .write(&Tensor::f_stack(&[flat(&step)?, of_change], 0)?)?;
+        let products = self.history.dot(&vectors.f_reshape([2, -1])?)?;
+        self.history.add(&products.f_select(0, 0)?, &learnt)?;
+        self.history
+            .clear(&verdict.given_up.f_logical_or(failed)?)?;
+
+        // The quasi-Newton direction, or steepest descent where there is no
+        // history or it leads uphill. (After a step that was shortened it is the
+        // same as before: nothing that it depends on has changed.)
+        let free = flat(&free)?;
+        let steepest = of_downhill.f_mul(&free)?;
+        let direction = self
+            .history
+            .direction(&products.f_select(0, 1)?, &of_downhill)?
+            .f_mul_(&free)?;
+        let slope = dot(&direction, &downhill)?;
+        let downward = slope.f_gt(0.0)?.f_logical_and(&slope.f_isfinite()?)?;
+        let uphill = downward
+            .f_logical_not()?
+            .f_logical_and(&self.history.any()?)?;
+        self.history.clear(&uphill)?;
+        let any = self.history.any()?;
+        let direction = steepest.f_where_self(&uphill, &direction)?;
+
+        // How far to go along it. A direction of zero (nothing left to gain)
+        // leads nowhere; a length beyond float32 would make it NaN.
+        let root_mean_square = dot(&direction, &direction)?
+            .f_div_scalar(direction.numel() as f64)?
+            .f_sqrt()?;
+        let first = root_mean_square.f_reciprocal()?.f_mul_scalar(FIRST_STEP)?;
+        let fresh = self
+            .one
+            .f_where_self(&any, &first)?
+            .f_mul(&self.iterate.rate)?
+            .f_mul(&self.caution)?;
+        let usable = fresh.f_lt(f64::from(f32::MAX))?;
+        let fresh = fresh.f_where_self(&usable, &self.zero)?;
+        let _ = self.length.f_mul_(&verdict.shorter)?;
+        let anew = verdict.shortened.f_logical_not()?;
+        select(&self.length, &anew, &fresh)?;
+        let _ = self.rejected.f_add_scalar_(1.0)?;
+        select(&self.rejected, &anew, &self.zero)?;
+        self.accepted.f_copy_(&verdict.accepted)?;
+
+        let moved = direction.f_mul(&self.length)?;
+        let mut moved = self.accepted_image.f_add(&moved.f_view_as(&image)?)?;
+        self.iterate.image.f_copy_(&moved.f_clamp_(0.0, 1.0)?)?;
+        Ok(())
+    }
+
+    fn status(&self) -> Result<Tensor> {
+        let numbers = [
+            &self.iterate.failures,
+            &self.accepted,
+            &self.restarts,
+            &self.settled_count,
+        ];
+        debug_assert_eq!(numbers.len(), Status::LEN);
+        Ok(Tensor::f_stack(&numbers, 0)?.f_to_kind(Kind::Float)?)
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.forget()?;
+        self.iterate.restart()
+    }
+
+    fn prepare_capture(&mut self) -> Result<()> {
+        self.history.grow(i64::MAX)
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let iterate = self.iterate.tensors().into_iter();
+        let all = iterate.chain(self.points()).chain(self.history.tensors());
+        all.chain([&self.accepted])
+            .map(Tensor::shallow_clone)
+            .collect()
     }
 
     fn save(&self, state: &mut State) -> Result<()> {
-        state.put_number("lbfgs.next", NEXT_PAIR.load(Ordering::Relaxed) as f64);
-        state.put_number("lbfgs.capacity", self.capacity as f64);
-        state.put_number("lbfgs.rate", self.rate);
-        state.put_number("lbfgs.caution", self.caution);
-        state.put_number("lbfgs.settled", f64::from(u8::from(self.settled)));
-        state.put_number("lbfgs.pairs", self.pairs.len() as f64);
-        for (index, pair) in self.pairs.iter().enumerate() {
-            let numbers = [pair.number as f64, pair.s_dot_y, pair.y_dot_weighed_y];
-            for (what, number) in PAIR_NUMBERS.iter().zip(numbers) {
-                state.put_number(&format!("lbfgs.{index}.{what}"), number);
+        self.iterate.save(state)?;
+        save(state, &NAMES, &self.points())?;
+        save(state, &history::NAMES, &self.history.tensors())?;
+        state.put_number("lbfgs.capacity", self.history.capacity() as f64);
+        state.put_number("lbfgs.used", self.history.used as f64);
+        state.put_number("lbfgs.instance", self.instance as f64);
+        for (slot, names) in self.pair_names()?.into_iter().enumerate() {
+            for (row, name) in names.iter().flatten().enumerate() {
+                let pair = self.history.pairs.f_get((2 * slot + row) as i64)?;
+                state.put_frozen(name, &pair)?;
             }
-            let [s, y] = pair_names(pair.number);
-            state.put_frozen(&s, &pair.s)?;
-            state.put_frozen(&y, &pair.y)?;
-        }
-        if let Some(accepted) = &self.accepted {
-            state.put_number("lbfgs.accepted.loss", accepted.loss);
-            state.put("lbfgs.accepted.image", &accepted.image)?;
-            state.put("lbfgs.accepted.gradient", &accepted.gradient)?;
-        }
-        if let Some(trial) = &self.trial {
-            state.put_number("lbfgs.trial.length", trial.length);
-            state.put_number("lbfgs.trial.rejected", f64::from(trial.rejected));
-            state.put("lbfgs.trial.direction", &trial.direction)?;
         }
         Ok(())
     }
-
-    fn restore(&mut self, state: &State, like: &Tensor) -> Result<()> {
-        self.restart();
-        let next = state.number("lbfgs.next")? as u64;
-        NEXT_PAIR.fetch_max(next, Ordering::Relaxed);
-        self.capacity = (state.number("lbfgs.capacity")? as usize).max(1);
-        self.rate = state.number("lbfgs.rate")?;
-        self.caution = state.number("lbfgs.caution")?;
-        self.settled = state.number("lbfgs.settled")? != 0.0;
-        let count = state.number("lbfgs.pairs")? as usize;
-        for index in 0..count.min(self.capacity) {
-            let number = |what: &str| state.number(&format!("lbfgs.{index}.{what}"));
-            let [name, s_dot_y, y_dot_weighed_y] = PAIR_NUMBERS.map(number);
-            let name = name? as u64;
-            let names = pair_names(name);
-            if !names.iter().all(|name| state.has(name)) {
-                self.restart();
-                return Ok(());
-            }
-            let [s, y] = names.map(|name| tensor_like(state, &name, like));
-            self.pairs.push_back(Pair {
-                number: name,
-                s: s?,
-                y: y?,
-                s_dot_y: s_dot_y?,
-                y_dot_weighed_y: y_dot_weighed_y?,
-            });
-        }
-        if state.has("lbfgs.accepted.image") {
-            self.accepted = Some(Point {
-                image: tensor_like(state, "lbfgs.accepted.image", like)?,
-                loss: state.number("lbfgs.accepted.loss")?,
-                gradient: tensor_like(state, "lbfgs.accepted.gradient", like)?,
-            });
-        }
-        if state.has("lbfgs.trial.direction") {
-            self.trial = Some(Trial {
-                direction: tensor_like(state, "lbfgs.trial.direction", like)?,
-                length: state.number("lbfgs.trial.length")?,
-                rejected: state.number("lbfgs.trial.rejected")? as u32,
-            });
-        }
-        Ok(())
-    }
-
-    fn limit_history(&mut self, history: usize) {
-        self.capacity = history.max(1);
-        while self.pairs.len() > self.capacity {
-            self.pairs.pop_front();
-        }
-    }
-
-    fn soften(&mut self) {
-        self.restart();
-        self.rate *= 0.5;
-    }
-}
-
-/// What a checkpoint says of a pair.
-const PAIR_NUMBERS: [&str; 3] = ["number", "s_dot_y", "y_dot_weighed_y"];
-
-/// What the tensors of a pair are called.
-fn pair_names(number: u64) -> [String; 2] {
-    ["s", "y"].map(|vector| format!("lbfgs.{vector}{number}"))
-}
-
-fn point(image: &Tensor, loss: f64, gradient: &Tensor) -> Point {
-    Point {
-        image: image.shallow_clone(),
-        loss,
-        gradient: gradient.shallow_clone(),
-    }
-}
-
-/// The image one step ahead, kept within bounds.
-fn advance(from: &Tensor, trial: &Trial) -> Result<Tensor> {
-    let step = trial.direction.f_mul_scalar(trial.length)?;
-    Ok(from.f_add(&step)?.f_clamp_(0.0, 1.0)?)
 }
 
 /// 1 for the pixels that may move, 0 for those at a bound that the gradient
 /// pushes outward.
-fn free_pixels(point: &Point) -> Result<Tensor> {
-    let low = point
-        .image
-        .f_le(0.0)?
-        .f_logical_and(&point.gradient.f_gt(0.0)?)?;
-    let high = point
-        .image
-        .f_ge(1.0)?
-        .f_logical_and(&point.gradient.f_lt(0.0)?)?;
+fn free_pixels(image: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    let low = image.f_le(0.0)?.f_logical_and(&gradient.f_gt(0.0)?)?;
+    let high = image.f_ge(1.0)?.f_logical_and(&gradient.f_lt(0.0)?)?;
     Ok(low
         .f_logical_or(&high)?
         .f_logical_not()?
-        .f_to_kind(point.image.f_kind()?)?)
+        .f_to_kind(Kind::Float)?)
 }
 
-/// The picture with its waves weighed; `waves` are made for its size.
-fn weighed(waves: &mut Option<Waves>, picture: &Tensor) -> Result<Tensor> {
-    let fitting = waves.take().filter(|waves| waves.fit(picture));
-    let waves = waves.insert(match fitting {
-        Some(fitting) => fitting,
-        None => Waves::of(picture)?,
-    });
-    waves.weigh(picture)
-}
-
-/// The two-loop recursion: the inverse Hessian's estimate times `vector`, where
-/// `guess` is the estimate without any pair. The products stay on the device, since reading one makes the host wait.
-fn two_loop(
-    pairs: &VecDeque<Pair>,
-    vector: &Tensor,
-    guess: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
-) -> Result<Tensor> {
-    let mut result = vector.f_detach_copy()?;
-    let mut alphas = Vec::with_capacity(pairs.len());
-    for pair in pairs.iter().rev() {
-        let alpha = dot(&pair.s, &result)?.f_div_scalar(pair.s_dot_y)?;
-        let _ = result.f_addcmul_(&pair.y, &alpha.f_neg()?)?;
-        alphas.push(alpha);
-    }
-    let mut result = guess(&result)?;
-    for (pair, alpha) in pairs.iter().zip(alphas.iter().rev()) {
-        let beta = dot(&pair.y, &result)?.f_div_scalar(pair.s_dot_y)?;
-        let _ = result.f_addcmul_(&pair.s, &alpha.f_sub(&beta)?)?;
-    }
-    Ok(result)
-}
-
-/// The dot product as a scalar on the device.
+/// The dot product, float64, 0-dimensional, on the device.
 fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    Ok(a.f_reshape([-1])?.f_dot(&b.f_reshape([-1])?)?)
-}
-
-/// Several dot products, read in one go.
-fn dots<const N: usize>(pairs: [(&Tensor, &Tensor); N]) -> Result<[f64; N]> {
-    let mut products = Vec::with_capacity(N);
-    for (a, b) in pairs {
-        products.push(dot(a, b)?);
-    }
-    let all = Tensor::f_stack(&products, 0)?
-        .f_to_kind(Kind::Double)?
-        .f_to_device(Device::Cpu)?;
-    let mut numbers = [0.0; N];
-    all.f_copy_data(&mut numbers, N)?;
-    Ok(numbers)
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use tch::kind::FLOAT_CPU;
-
-    /// A long, narrow bowl whose bottom lies partly out of bounds: its value
-    /// and gradient.
-    pub(crate) fn bowl(image: &Tensor) -> (f64, Tensor) {
-        let count = image.numel() as i64;
-        let steepness = Tensor::arange(count, FLOAT_CPU).view_as(image) * 4.0 + 1.0;
-        let bottom = Tensor::linspace(-0.3, 0.9, count, FLOAT_CPU).view_as(image);
-        let offset = image - &bottom;
-        let loss = (&steepness * offset.square())
-            .sum(Kind::Double)
-            .double_value(&[]);
-        (loss, steepness * offset * 2.0)
-    }
-
-    fn lowest_of_bowl() -> f64 {
-        bowl(
-            &Tensor::linspace(-0.3, 0.9, 48, FLOAT_CPU)
-                .view([1, 3, 4, 4])
-                .clamp(0.0, 1.0),
-        )
-        .0
-    }
-
-    #[test]
-    fn it_finds_the_bottom_within_bounds() {
-        let mut lbfgs = Lbfgs::new(10, 1.0);
-        let mut image = Tensor::full([1, 3, 4, 4], 0.5, FLOAT_CPU);
-        let mut best = f64::INFINITY;
-        for _ in 0..60 {
-            let (loss, gradient) = bowl(&image);
-            best = best.min(loss);
-            image = lbfgs.step(&image, loss, &gradient).unwrap().image;
-            assert!(image.min().double_value(&[]) >= 0.0 && image.max().double_value(&[]) <= 1.0);
-        }
-        assert!(
-            best <= lowest_of_bowl() * 1.001,
-            "{best} against {}",
-            lowest_of_bowl()
-        );
-    }
-
-    #[test]
-    fn a_bad_step_is_taken_back_and_told() {
-        let mut lbfgs = Lbfgs::new(10, 1.0);
-        let start = Tensor::full([1, 3, 4, 4], 0.5, FLOAT_CPU);
-        let (loss, gradient) = bowl(&start);
-        let first = lbfgs.step(&start, loss, &gradient).unwrap().image;
-        // A loss that only ever rises, wherever it is asked for: each proposal
-        // comes nearer to the start, and in the end the user is told.
-        let mut image = first;
-        let mut distance = f64::INFINITY;
-        let mut told = false;
-        for _ in 0..=MOST_REJECTED {
-            let proposal = lbfgs.step(&image, loss + 1.0, &gradient).unwrap();
-            image = proposal.image;
-            told = proposal.notice.is_some();
-            let now = (&image - &start).norm().double_value(&[]);
-            assert!(told || now < distance);
-            distance = now;
-        }
-        assert!(told);
-    }
-
-    #[test]
-    fn nothing_to_gain_moves_nothing() {
-        let mut lbfgs = Lbfgs::new(10, 1.0);
-        let start = Tensor::full([1, 3, 4, 4], 0.25, FLOAT_CPU);
-        let flat = Tensor::zeros_like(&start);
-        let mut image = start.copy();
-        for _ in 0..5 {
-            image = lbfgs.step(&image, 0.0, &flat).unwrap().image;
-            assert!(image.allclose(&start, 0.0, 0.0, false));
-        }
-    }
+    let product = a.f_reshape([-1])?.f_dot(&b.f_reshape([-1])?)?;
+    Ok(product.f_to_kind(Kind::Double)?)
 }

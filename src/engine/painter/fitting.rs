@@ -22,7 +22,8 @@ impl Painter {
             return;
         };
         self.tile = layout.tile;
-        self.descent.limit_history(layout.history);
+        let iterations = size.iterations as usize;
+        self.descent.limit_history(layout.history.min(iterations));
         memory::keep_freed(self.device == Device::Cpu && room.is_ample(&layout));
         self.progress.notices.extend(room.notice(&layout));
     }
@@ -40,7 +41,7 @@ impl Painter {
             return self.enter(scale, &mut |_| {});
         }
         if let Some(image) = self.shown().map(tch::Tensor::shallow_clone) {
-            self.descent.begin(&image, Some(&image))?;
+            self.descent.begin(&image, None)?;
         }
         Ok(())
     }

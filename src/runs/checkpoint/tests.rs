@@ -12,6 +12,8 @@ fn position(iteration: u32) -> Position {
         in_scale: iteration,
         failures: 0,
         elapsed: 0.1 + 0.2,
+        accepted: None,
+        best: None,
     }
 }
 

@@ -125,6 +125,7 @@ fn one_run(
                     iterations: iteration,
                     elapsed: 1.0,
                     stopped: true,
+                    saved: None,
                 });
             }
             Ok(Command::Stop | Command::Step) => {}
@@ -139,6 +140,7 @@ fn one_run(
                         iterations: iteration,
                         elapsed: 1.0,
                         stopped: false,
+                        saved: None,
                     });
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -164,6 +166,7 @@ fn step(job: &Job, iteration: u32) -> Step {
         style,
         smoothness: 0.0,
         total: content + style,
+        rejected_total: None,
         elapsed: f64::from(iteration) / 100.0,
         layers: LayerLosses {
             content: content_layers,

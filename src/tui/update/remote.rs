@@ -174,6 +174,7 @@ mod tests {
             iterations: 200,
             elapsed: 20.0,
             stopped: true,
+            saved: None,
         };
         assert_eq!(update(&mut app, Message::Event(finished)), []);
         assert!(app.overlay.is_none());

@@ -105,6 +105,7 @@ fn quitting_asks_then_stops_then_leaves() {
         iterations: 1,
         elapsed: 1.0,
         stopped: true,
+        saved: None,
     };
     assert_eq!(update(&mut app, Message::Event(finished)), [Effect::Leave]);
 }

@@ -1,5 +1,5 @@
-//! What is known of a picture's Hessian before any step: long waves curve the
-//! loss less than short ones.
+//! What is known of the Hessian before any step: long waves curve the loss less
+//! than short ones.
 
 use tch::{Kind, Tensor};
 
@@ -11,9 +11,10 @@ const POWER: f64 = 0.5;
 /// Height and width.
 const SIDES: [i64; 2] = [-2, -1];
 
-/// Weights of a picture's waves, for one size of picture.
+/// Weighs a picture's waves: a symmetric, positive definite operator, diagonal
+/// in the Fourier domain. For one size of picture.
 #[derive(Debug)]
-pub struct Waves {
+pub struct SpectralPreconditioner {
     height: i64,
     width: i64,
     /// `[H, W / 2 + 1]`: a weight for each wave of a real picture's Fourier
@@ -21,13 +22,13 @@ pub struct Waves {
     weights: Tensor,
 }
 
-impl Waves {
+impl SpectralPreconditioner {
     /// The weights for pictures of the size of `like`, `[1, 3, H, W]`, on its
     /// device.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn of(like: &Tensor) -> Result<Self> {
+    pub fn for_image(like: &Tensor) -> Result<Self> {
         let (_, _, height, width) = like.size4()?;
         let options = (Kind::Float, like.device());
         let down = Tensor::f_fft_fftfreq(height, 1.0, options)?.f_view([-1, 1])?;
@@ -45,20 +46,13 @@ impl Waves {
         })
     }
 
-    /// Whether they are for pictures of the size of this one.
-    pub fn fit(&self, picture: &Tensor) -> bool {
-        matches!(picture.size()[..], [_, _, height, width]
-            if (height, width) == (self.height, self.width))
-    }
-
-    /// The picture with its waves weighed: a symmetric, positive definite
-    /// operator.
+    /// Applies the operator to pictures `[N, 3, H, W]`.
     ///
     /// # Errors
-    /// When libtorch fails.
-    pub fn weigh(&self, picture: &Tensor) -> Result<Tensor> {
-        let mut waves = picture.f_fft_rfft2(None::<&[i64]>, SIDES, "backward")?;
-        let waves = waves.f_mul_(&self.weights)?;
+    /// When they have another size, or libtorch fails.
+    pub fn apply(&self, pictures: &Tensor) -> Result<Tensor> {
+        let waves = pictures.f_fft_rfft2(None::<&[i64]>, SIDES, "backward")?;
+        let waves = waves.f_mul(&self.weights)?;
         let size = [self.height, self.width];
         Ok(waves.f_fft_irfft2(&size[..], SIDES, "backward")?)
     }
@@ -74,20 +68,19 @@ mod tests {
     }
 
     #[test]
-    fn weighing_is_symmetric_and_positive() {
+    fn the_operator_is_symmetric_and_positive() {
         for (height, width) in [(8, 8), (7, 13), (1, 5), (6, 1)] {
             let (a, b) = (
                 Tensor::randn([1, 3, height, width], FLOAT_CPU),
                 Tensor::randn([1, 3, height, width], FLOAT_CPU),
             );
-            let waves = Waves::of(&a).unwrap();
-            assert!(waves.fit(&b));
+            let operator = SpectralPreconditioner::for_image(&a).unwrap();
             let (one, other) = (
-                dot(&waves.weigh(&a).unwrap(), &b),
-                dot(&a, &waves.weigh(&b).unwrap()),
+                dot(&operator.apply(&a).unwrap(), &b),
+                dot(&a, &operator.apply(&b).unwrap()),
             );
             assert!((one - other).abs() < 1e-3 * dot(&a, &a));
-            assert!(dot(&waves.weigh(&a).unwrap(), &a) > 0.0);
+            assert!(dot(&operator.apply(&a).unwrap(), &a) > 0.0);
         }
     }
 
@@ -97,9 +90,9 @@ mod tests {
             let x = Tensor::arange(64, FLOAT_CPU) * (wave * std::f64::consts::TAU / 64.0);
             x.cos().view([1, 1, 1, 64]).expand([1, 3, 64, 64], false)
         };
-        let waves = Waves::of(&line(1.0)).unwrap();
+        let operator = SpectralPreconditioner::for_image(&line(1.0)).unwrap();
         let weight = |wave| {
-            dot(&waves.weigh(&line(wave)).unwrap(), &line(wave)) / dot(&line(wave), &line(wave))
+            dot(&operator.apply(&line(wave)).unwrap(), &line(wave)) / dot(&line(wave), &line(wave))
         };
         assert!((weight(2.0) / weight(8.0) - 2.0).abs() < 1e-3);
     }

@@ -7,9 +7,9 @@ use crate::engine::Result;
 use crate::engine::accelerator::{Event, Stream};
 
 /// So much work may wait for the GPU: enough for the host to see to other
-/// things meanwhile, and little enough for a pause or a stop, which waits for
-/// all of it, to seem immediate.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// things meanwhile, and little enough for a pause or a changed weight, which
+/// waits for all of it, to seem immediate.
+const PATIENCE: Duration = Duration::from_millis(25);
 /// Never fewer iterations, so that the GPU always has one to go on with, and
 /// never more.
 const LEAST: usize = 2;
@@ -18,7 +18,7 @@ const MOST: usize = 32;
 /// Marks the end of every iteration that was submitted, and waits where there
 /// are too many.
 #[derive(Debug)]
-pub struct Leash {
+pub struct InFlightLimit {
     marks: VecDeque<Event>,
     /// So many iterations may wait.
     length: usize,
@@ -26,7 +26,7 @@ pub struct Leash {
     waited: Option<Instant>,
 }
 
-impl Default for Leash {
+impl Default for InFlightLimit {
     fn default() -> Self {
         Self {
             marks: VecDeque::new(),
@@ -36,7 +36,7 @@ impl Default for Leash {
     }
 }
 
-impl Leash {
+impl InFlightLimit {
     /// To be called after every iteration that was submitted to the stream.
     ///
     /// # Errors
@@ -87,18 +87,18 @@ mod tests {
     #[test]
     fn quick_iterations_may_wait_in_numbers() {
         assert_eq!(length(Duration::ZERO), MOST);
-        assert_eq!(length(Duration::from_millis(1)), MOST);
-        assert_eq!(length(Duration::from_millis(10)), 10);
+        assert_eq!(length(Duration::from_millis(1)), 25);
+        assert_eq!(length(Duration::from_millis(5)), 5);
         assert_eq!(length(Duration::from_secs(1)), LEAST);
     }
 
     #[test]
     fn nothing_waits_on_the_cpu() {
         let stream = Stream::side(Device::Cpu).unwrap();
-        let mut leash = Leash::default();
+        let mut limit = InFlightLimit::default();
         for _ in 0..100 {
-            leash.follow(&stream).unwrap();
-            assert!(leash.marks.is_empty());
+            limit.follow(&stream).unwrap();
+            assert!(limit.marks.is_empty());
         }
     }
 }
