@@ -125,12 +125,11 @@ fn in_order(ring: &Tensor, written: &Tensor) -> Result<LossRows> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::device;
+    use crate::engine::test_device::devices;
 
     #[test]
     fn the_ring_keeps_the_latest_rows_in_order() {
-        let gpu = device::enable_cuda().map(|()| Device::Cuda(0));
-        for device in [Ok(Device::Cpu), gpu].into_iter().flatten() {
+        for &device in devices().iter() {
             let side = Stream::side(device).unwrap();
             let mut ring = LossRing::new(4, 2, device).unwrap();
             let read = |ring: &LossRing| {

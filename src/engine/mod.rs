@@ -38,6 +38,8 @@ pub mod room;
 pub mod scalars;
 pub mod slices;
 pub mod state;
+#[cfg(test)]
+mod test_device;
 pub mod tiles;
 pub mod weights;
 pub mod work;

@@ -55,9 +55,9 @@ pub fn resolve(choice: PrecisionChoice, device: Device) -> Result<Precision> {
             // The sums behind the Gram matrices.
             tf32_products: false,
             reduced_sums: false,
-            // The maps of one scale all have one size: let cuDNN try its
-            // kernels once per scale and keep the fastest.
-            cudnn_benchmark: true,
+            // cuDNN's heuristics choose as well as trying its kernels would,
+            // which takes seconds a picture and, in float32, all of the memory.
+            cudnn_benchmark: false,
         })?;
     }
     Ok(precision)

@@ -84,8 +84,8 @@ fn small(width: u32, height: u32, bytes: &Tensor) -> Result<SmallPicture> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::device;
     use crate::engine::pixels::tensor_of;
+    use crate::engine::test_device::devices;
     use crate::picture::Picture;
     use tch::Device;
 
@@ -98,8 +98,7 @@ mod tests {
 
     #[test]
     fn previews_shrink_and_never_grow() {
-        let gpu = device::enable_cuda().map(|()| Device::Cuda(0));
-        for device in [Ok(Device::Cpu), gpu].into_iter().flatten() {
+        for &device in devices().iter() {
             let side = Stream::side(device).unwrap();
             let tensor = tensor_of(&ramp(40, 20), device).unwrap();
             let start = |width, height| PreviewCopy::start(&tensor, width, height, &side).unwrap();

@@ -91,8 +91,8 @@ impl HostCopy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cuda;
     use super::*;
+    use crate::engine::test_device::{devices, gpu};
     use tch::Kind;
 
     fn values(tensor: &Tensor) -> Vec<f32> {
@@ -101,8 +101,7 @@ mod tests {
 
     #[test]
     fn a_copy_keeps_what_the_tensor_held() {
-        let devices = [Some(Device::Cpu), cuda()];
-        for device in devices.into_iter().flatten() {
+        for &device in devices().iter() {
             let side = Stream::side(device).unwrap();
             // Not contiguous, as channels-last images are.
             let mut tensor = Tensor::arange(24, (Kind::Float, device))
@@ -133,7 +132,8 @@ mod tests {
 
     #[test]
     fn many_copies_arrive_in_their_own_buffers() {
-        let Some(device) = cuda() else { return };
+        let Some(gpu) = gpu() else { return };
+        let device = gpu.device;
         let side = Stream::side(device).unwrap();
         let mut tensor = Tensor::zeros([1 << 18], (Kind::Float, device));
         let mut copies = Vec::new();

@@ -110,8 +110,8 @@ impl Drop for Graph {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cuda;
     use super::*;
+    use crate::engine::test_device::gpu;
     use tch::{Device, Kind, Tensor};
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn without_cuda_there_is_a_reason() {
-        if cuda().is_some() {
+        if gpu().is_some() {
             return;
         }
         let error = graphs_available().unwrap_err().to_string();
@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_replay_repeats_the_work() {
-        let Some(device) = cuda() else { return };
+        let Some(gpu) = gpu() else { return };
+        let device = gpu.device;
         graphs_available().unwrap();
         let stream = Stream::side(device).unwrap();
         let input = Tensor::ones([64], (Kind::Float, device));
@@ -158,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_capture_that_fails_leaves_the_stream_usable() {
-        let Some(device) = cuda() else { return };
+        let Some(gpu) = gpu() else { return };
+        let device = gpu.device;
         let stream = Stream::side(device).unwrap();
         let tensor = Tensor::ones([8], (Kind::Float, device));
         stream.wait_for(&Stream::current(device).unwrap()).unwrap();

@@ -60,8 +60,8 @@ pub fn free_and_total(device: Device) -> Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cuda;
     use super::*;
+    use crate::engine::test_device::gpu;
     use tch::{Kind, Tensor};
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn cuda_that_is_not_in_use_has_none_either() {
-        if cuda().is_some() {
+        if gpu().is_some() {
             return;
         }
         assert_eq!(stats(Device::Cuda(0)), None);
@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn tensors_are_counted_while_they_live() {
-        let Some(device) = cuda() else { return };
+        let Some(gpu) = gpu() else { return };
+        let device = gpu.device;
         let before = Tensor::zeros([1], (Kind::Float, device));
         let empty = stats(device).unwrap();
         let tensor = Tensor::zeros([1 << 20], (Kind::Float, device));

@@ -65,13 +65,12 @@ fn mm_in_parts(left: &Tensor, right: &Tensor, chunk: i64) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cuda;
     use super::*;
+    use crate::engine::test_device::devices;
 
     #[test]
     fn products_of_bfloat16_are_not_rounded_to_bfloat16() {
-        let devices = [Some(Device::Cpu), cuda()];
-        for device in devices.into_iter().flatten() {
+        for &device in devices().iter() {
             for kind in [Kind::BFloat16, Kind::Half, Kind::Float] {
                 let left = Tensor::rand([5, 700], (Kind::Float, device)).to_kind(kind);
                 let right = Tensor::rand([700, 4], (Kind::Float, device)).to_kind(kind);

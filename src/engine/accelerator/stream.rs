@@ -152,9 +152,9 @@ pub fn record_stream(tensor: &Tensor, stream: &Stream) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::cuda;
     use super::*;
     use crate::engine::EngineError;
+    use crate::engine::test_device::gpu;
     use tch::Kind;
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn without_cuda_there_is_an_error_of_one_line() {
-        if cuda().is_some() {
+        if gpu().is_some() {
             return;
         }
         for result in [
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_side_stream_is_current_inside_only() {
-        let Some(device) = cuda() else { return };
+        let Some(gpu) = gpu() else { return };
+        let device = gpu.device;
         let before = Stream::current(device).unwrap();
         let side = Stream::side(device).unwrap();
         assert_ne!(before, side);

@@ -3,20 +3,8 @@
 use std::path::PathBuf;
 
 use libloading::os::unix::{Library, RTLD_LAZY};
-use tch::Device;
 
 use crate::engine::device;
-
-/// A GPU for a test; without one, a word about why the test does nothing.
-pub fn cuda() -> Option<Device> {
-    match device::enable_cuda() {
-        Ok(()) => Some(Device::Cuda(0)),
-        Err(why) => {
-            eprintln!("skipped: {why}");
-            None
-        }
-    }
-}
 
 /// The names that a C++ file looks up at run time.
 fn names_looked_up() -> Vec<&'static str> {

@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::engine::accelerator::graphs_available;
-use crate::engine::device;
 use crate::engine::evaluate::{Findings, evaluate};
 use crate::engine::network::Vgg;
 use crate::engine::painter::{Painter, Progress};
 use crate::engine::pixels::tensor_of;
 use crate::engine::precision::Precision;
 use crate::engine::recorder::{Recorder, Work};
+use crate::engine::test_device::{devices, gpu};
 use crate::job::{Compute, DeviceChoice, Job, PrecisionChoice};
 use crate::picture::{Picture, Source};
 use crate::preset::{Layer, Optimizer, OptimizerKind, Pooling, Scale};
@@ -259,22 +258,9 @@ fn network(device: Device, precision: Precision) -> Vgg {
     Vgg::new(preset.network, preset.pooling, deepest, device, precision).unwrap()
 }
 
-/// Whether graphs can be tried; a word about why not otherwise.
-fn graphs_can_be_tried() -> bool {
-    let usable = device::enable_cuda()
-        .map_err(str::to_owned)
-        .and_then(|()| graphs_available().map_err(|error| error.to_string()));
-    if let Err(why) = &usable {
-        eprintln!("skipped: {why}");
-    }
-    usable.is_ok()
-}
-
 #[test]
 fn a_run_from_graphs_is_an_eager_run() {
-    if !graphs_can_be_tried() {
-        return;
-    }
+    let Some(_gpu) = gpu() else { return };
     for kind in BOTH {
         for precision in [PrecisionChoice::Float32, PrecisionChoice::Bfloat16] {
             let run = |device| {
@@ -316,8 +302,7 @@ fn a_recorder_that_forgets_warms_up_again() {
         }
     }
     // On the CPU there is no graph, with a GPU there is: the work is the same.
-    let gpu = graphs_can_be_tried().then_some(Device::Cuda(0));
-    for device in [Some(Device::Cpu), gpu].into_iter().flatten() {
+    for &device in devices().iter() {
         let stream = Stream::side(device).unwrap();
         let runs = || {
             let mut bowl = Bowl(Tensor::f_ones([8], (Kind::Float, device))?);

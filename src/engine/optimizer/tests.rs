@@ -7,8 +7,8 @@ mod lbfgs;
 use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::engine::device;
 use crate::engine::state::State;
+use crate::engine::test_device::{devices, gpu};
 
 /// A bowl whose bottom is partly outside 0..1: its value and its gradient.
 fn bowl(image: &Tensor) -> (Tensor, Tensor) {
@@ -44,22 +44,13 @@ fn broken(gradient: &Tensor, value: f64) -> Tensor {
     gradient
 }
 
-fn devices() -> Vec<Device> {
-    let mut devices = vec![Device::Cpu];
-    match device::enable_cuda() {
-        Ok(()) => devices.push(Device::Cuda(0)),
-        Err(why) => eprintln!("on the CPU alone: {why}"),
-    }
-    devices
-}
-
 fn both(image: &Tensor) -> [Box<dyn Optimizer>; 2] {
     [OptimizerKind::Adam, OptimizerKind::Lbfgs].map(|kind| build(kind, image, 0.05, 4).unwrap())
 }
 
 #[test]
 fn the_best_image_is_the_one_whose_loss_was_lowest() {
-    for device in devices() {
+    for &device in devices().iter() {
         for mut optimizer in both(&start(device)) {
             let totals = [5.0, 3.0, 4.0, 3.0, 2.5, 9.0];
             let mut best = start(device);

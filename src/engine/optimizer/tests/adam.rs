@@ -1,7 +1,7 @@
 //! Adam against the plain formula.
 
 use super::*;
-use crate::engine::accelerator::{Graph, Stream, graphs_available};
+use crate::engine::accelerator::{Graph, Stream};
 use crate::engine::loss_ring::LossRing;
 use crate::engine::optimizer::adam::{Adam, BETA1, BETA2, EPSILON};
 
@@ -21,7 +21,7 @@ fn plain(image: &Tensor, rate: f64, steps: i32) -> Tensor {
 
 #[test]
 fn it_walks_as_the_plain_formula_does() {
-    for device in devices() {
+    for &device in devices().iter() {
         let mut adam = Adam::new(&start(device), 0.02).unwrap();
         for steps in 1..=50 {
             let (total, gradient) = bowl(adam.image());
@@ -37,7 +37,7 @@ fn it_walks_as_the_plain_formula_does() {
 
 #[test]
 fn what_is_not_finite_leads_back_to_the_best_image_with_smaller_steps() {
-    for device in devices() {
+    for &device in devices().iter() {
         for (in_gradient, in_total) in [
             (f64::NAN, 1.0),
             (f64::INFINITY, 1.0),
@@ -97,14 +97,8 @@ fn large_but_finite_gradients_are_steps() {
 
 #[test]
 fn a_captured_step_is_a_step() {
-    if let Err(why) = device::enable_cuda()
-        .map_err(str::to_owned)
-        .and_then(|()| graphs_available().map_err(|error| error.to_string()))
-    {
-        eprintln!("skipped: {why}");
-        return;
-    }
-    let device = Device::Cuda(0);
+    let Some(gpu) = gpu() else { return };
+    let device = gpu.device;
     let stream = Stream::side(device).unwrap();
     let image = start(device);
     let goal = bottom(device);

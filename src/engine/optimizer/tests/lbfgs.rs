@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::engine::accelerator::{Graph, Stream, graphs_available};
+use crate::engine::accelerator::{Graph, Stream};
 use crate::engine::optimizer::lbfgs::{Lbfgs, MAX_REJECTED};
 use crate::engine::optimizer::preconditioner::SpectralPreconditioner;
 
@@ -146,7 +146,7 @@ fn take_step(lbfgs: &mut Lbfgs, loss: f64, gradient: &Tensor, device: Device) {
 
 #[test]
 fn the_compact_form_walks_as_the_recursion_does() {
-    for device in devices() {
+    for &device in devices().iter() {
         // A history that is never full, one that soon is, and one of one step.
         for (capacity, steps, tolerance) in [(40, 20, 2e-3), (5, 25, 2e-3), (1, 25, 2e-3)] {
             let begin = start(device);
@@ -182,7 +182,7 @@ fn it_finds_the_bottom_within_bounds() {
 
 #[test]
 fn a_bad_step_is_taken_back_and_counted() {
-    for device in devices() {
+    for &device in devices().iter() {
         let mut lbfgs = Lbfgs::new(&start(device), 1.0, 10).unwrap();
         let (loss, gradient) = narrow(&start(device));
         take_step(&mut lbfgs, loss, &gradient, device);
@@ -225,7 +225,7 @@ fn a_history_that_misleads_is_dropped() {
 
 #[test]
 fn what_is_not_finite_leads_back_to_the_best_image() {
-    for device in devices() {
+    for &device in devices().iter() {
         let mut lbfgs = Lbfgs::new(&start(device), 1.0, 10).unwrap();
         let (_, slope) = bowl(lbfgs.image());
         // The very first step, before there is a best image.
@@ -273,14 +273,8 @@ fn nothing_to_gain_moves_nothing() {
 
 #[test]
 fn a_captured_step_is_a_step() {
-    if let Err(why) = device::enable_cuda()
-        .map_err(str::to_owned)
-        .and_then(|()| graphs_available().map_err(|error| error.to_string()))
-    {
-        eprintln!("skipped: {why}");
-        return;
-    }
-    let device = Device::Cuda(0);
+    let Some(gpu) = gpu() else { return };
+    let device = gpu.device;
     let stream = Stream::side(device).unwrap();
     let goal = bottom(device);
     let mut eager = Lbfgs::new(&start(device), 1.0, 5).unwrap();
