@@ -37,6 +37,7 @@ pub mod recorder;
 pub mod room;
 pub mod scalars;
 pub mod slices;
+pub mod source_picture;
 pub mod state;
 #[cfg(test)]
 mod test_device;

@@ -11,10 +11,11 @@ use tch::{Device, Tensor};
 use super::descent::{self, Descent, Images, Outcome, Outcomes, Place, Scene};
 use super::loss::Targets;
 use super::network::Vgg;
-use super::pixels::{picture_of, tensor_of};
+use super::pixels::picture_of;
 use super::precision::{self, Precision};
 use super::preview::PreviewCopy;
 use super::room::Room;
+use super::source_picture::SourcePicture;
 use super::state::State;
 use super::weights::Provenance;
 use super::{EngineError, Result, device, memory};
@@ -35,6 +36,7 @@ pub struct Painter {
     precision: Precision,
     vgg: Vgg,
     sizes: Vec<Size>,
+    pictures: Pictures,
     tile: Option<u32>,
     /// Which scale is being painted; none before the first.
     scale: Option<usize>,
@@ -52,6 +54,13 @@ pub struct Painter {
     failures: u32,
     /// What is known and not yet told.
     progress: Progress,
+}
+
+/// The job's pictures, to be brought to each scale's size.
+struct Pictures {
+    content: SourcePicture,
+    style: SourcePicture,
+    start: Option<SourcePicture>,
 }
 
 /// What became known since it was last told.
@@ -87,7 +96,13 @@ impl Painter {
         if let Some(shortage) = shortage {
             return Err(EngineError::OutOfMemory(shortage));
         }
+        let source = |picture: &Picture| SourcePicture::new(picture, device);
         Ok(Self {
+            pictures: Pictures {
+                content: source(&job.content.picture),
+                style: source(&job.style.picture),
+                start: job.start.as_ref().map(|start| source(&start.picture)),
+            },
             tile: job.compute.tile,
             job,
             device,
@@ -216,8 +231,8 @@ impl Painter {
         // The old targets go first: both sets may not fit together.
         self.targets = Targets::default();
         self.targets = self.targets_at(scale, tell)?;
-        let image = match self.shown() {
-            Some(before) => self.carried(before, size)?,
+        let image = match self.shown().map(Tensor::shallow_clone) {
+            Some(before) => self.carried(&before, size)?,
             None => self.first_image(size)?,
         };
         self.descent.begin(&image, None)
@@ -476,10 +491,10 @@ impl Painter {
     }
 
     fn apply_change(&mut self, old: &Preset, tell: &mut dyn FnMut(&str)) -> Result<()> {
-        let new = &self.job.preset;
+        let new = self.job.preset.clone();
         let pooling = new.pooling != old.pooling;
         if pooling || new.deepest() > old.deepest() {
-            self.vgg = network_for(new, self.device, self.precision)?;
+            self.vgg = network_for(&new, self.device, self.precision)?;
         }
         let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
         let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
@@ -520,15 +535,13 @@ impl Painter {
     }
 
     /// The targets of one scale.
-    fn targets_at(&self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<Targets> {
+    fn targets_at(&mut self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<Targets> {
         let size = self.sizes[scale];
-        let content = self.job.content.picture.resized(size.width, size.height);
-        let style = &self.job.style.picture;
+        let content = self.pictures.content.at(size.width, size.height)?;
+        let (width, height) = self.pictures.style.size();
         let long_side = size.width.max(size.height);
-        let (width, height) = fit_long_side(style.width(), style.height(), long_side);
-        let style = style.resized(width, height);
-        let content = tensor_of(&content, self.device)?;
-        let style = tensor_of(&style, self.device)?;
+        let (width, height) = fit_long_side(width, height, long_side);
+        let style = self.pictures.style.at(width, height)?;
         Targets::new(
             &self.vgg,
             &self.job.preset,

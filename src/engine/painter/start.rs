@@ -2,10 +2,11 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::Painter;
 use crate::engine::pixels::{rescaled, tensor_of};
+use crate::engine::source_picture::SourcePicture;
 use crate::engine::{EngineError, Result};
 use crate::job::Size;
 use crate::picture::Picture;
@@ -15,37 +16,31 @@ impl Painter {
     /// The picture of a scale, brought to the next scale's size. Where painting
     /// began with the content, the detail that the content has at this size and
     /// had not at the last is added: the content loss asks for it.
-    pub(super) fn carried(&self, before: &Tensor, size: Size) -> Result<Tensor> {
+    pub(super) fn carried(&mut self, before: &Tensor, size: Size) -> Result<Tensor> {
         let grown = rescaled(before, size.width, size.height)?;
         let preset = &self.job.preset;
         if preset.start != Start::Content || preset.content.is_off() {
             return Ok(grown);
         }
-        let content = &self.job.content.picture;
-        let at = |width: u32, height: u32| tensor_of(&content.resized(width, height), self.device);
+        let content = &mut self.pictures.content;
         let (_, _, height, width) = before.size4()?;
-        let without = rescaled(&at(width as u32, height as u32)?, size.width, size.height)?;
-        let detail = at(size.width, size.height)?.f_sub(&without)?;
+        let small = content.at(width as u32, height as u32)?;
+        let without = rescaled(&small, size.width, size.height)?;
+        let detail = content.at(size.width, size.height)?.f_sub(&without)?;
         Ok(grown.f_add(&detail)?.f_clamp_(0.0, 1.0)?)
     }
 
     /// The image to begin with, at the first scale's size.
-    pub(super) fn first_image(&self, size: Size) -> Result<Tensor> {
-        let picture = match (&self.job.preset.start, &self.job.start) {
-            (Start::Noise, _) => noise(size, self.job.preset.seed),
-            (Start::Style, _) => {
-                return covering(&self.job.style.picture, size, self.device);
-            }
-            (Start::File(_), Some(start)) => {
-                return covering(&start.picture, size, self.device);
-            }
-            (Start::Content | Start::File(_), _) => {
-                Some(self.job.content.picture.resized(size.width, size.height))
-            }
-        };
-        match picture {
-            Some(picture) => tensor_of(&picture, self.device),
-            None => Err(EngineError::Torch("a scale without pixels".to_owned())),
+    pub(super) fn first_image(&mut self, size: Size) -> Result<Tensor> {
+        let pictures = &mut self.pictures;
+        match (&self.job.preset.start, &mut pictures.start) {
+            (Start::Noise, _) => match noise(size, self.job.preset.seed) {
+                Some(picture) => tensor_of(&picture, self.device),
+                None => Err(EngineError::Torch("a scale without pixels".to_owned())),
+            },
+            (Start::Style, _) => covering(&mut pictures.style, size),
+            (Start::File(_), Some(start)) => covering(start, size),
+            (Start::Content | Start::File(_), _) => pictures.content.at(size.width, size.height),
         }
     }
 }
@@ -63,17 +58,15 @@ fn noise(size: Size, seed: u64) -> Option<Picture> {
 }
 
 /// The picture scaled until it covers `size`, its middle cut out.
-fn covering(picture: &Picture, size: Size, device: Device) -> Result<Tensor> {
+fn covering(picture: &mut SourcePicture, size: Size) -> Result<Tensor> {
+    let (full_width, full_height) = picture.size();
     let scale = f64::max(
-        f64::from(size.width) / f64::from(picture.width()),
-        f64::from(size.height) / f64::from(picture.height()),
+        f64::from(size.width) / f64::from(full_width),
+        f64::from(size.height) / f64::from(full_height),
     );
     let side = |side: u32, least: u32| ((f64::from(side) * scale).round() as u32).max(least);
-    let (width, height) = (
-        side(picture.width(), size.width),
-        side(picture.height(), size.height),
-    );
-    let tensor = tensor_of(&picture.resized(width, height), device)?;
+    let (width, height) = (side(full_width, size.width), side(full_height, size.height));
+    let tensor = picture.at(width, height)?;
     let middle = |whole: u32, part: u32| i64::from((whole - part) / 2);
     let tensor = tensor.f_narrow(2, middle(height, size.height), i64::from(size.height))?;
     let tensor = tensor.f_narrow(3, middle(width, size.width), i64::from(size.width))?;
