@@ -18,7 +18,7 @@ use super::room::Room;
 use super::source_picture::SourcePicture;
 use super::state::State;
 use super::weights::Provenance;
-use super::{EngineError, Result, device, memory};
+use super::{EngineError, Result, device, kernels, memory};
 use crate::job::{Input, Job, Size};
 use crate::picture::{Picture, fit_long_side};
 use crate::preset::{Layer, Preset, Term};
@@ -85,6 +85,9 @@ impl Painter {
         tell("finding the processor");
         let device = device::resolve(job.compute.device)?;
         let precision = precision::resolve(job.compute.precision, device)?;
+        if device == Device::Cpu {
+            kernels::wait_politely();
+        }
         tell("reading the network's weights");
         let place = Place::on(device)?;
         let vgg = place
