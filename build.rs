@@ -10,6 +10,7 @@ fn main() {
     // torch-sys declares `links = "tch"` and reports where it found libtorch.
     let library = std::env::var("DEP_TCH_LIBTORCH_LIB").ok();
     compile_accelerator(library.as_deref());
+    compile_emulation();
     let Some(folder) = library else {
         println!(
             "cargo:warning=torch-sys did not say where libtorch is; set LD_LIBRARY_PATH to run impasto"
@@ -22,6 +23,19 @@ fn main() {
         .canonicalize()
         .map_or(folder, |real| real.display().to_string());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}");
+}
+
+/// Compiles the CUDA kernels for the CPU: for tests alone, the linker leaves them
+/// out of everything else.
+fn compile_emulation() {
+    println!("cargo:rerun-if-changed=src/engine/cuda/emulation.cpp");
+    println!("cargo:rerun-if-changed=src/engine/cuda/kernels");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .file("src/engine/cuda/emulation.cpp")
+        .compile("impasto_cuda_emulation");
 }
 
 /// Compiles the C++ files with the headers, and for the C++ library, that

@@ -201,18 +201,22 @@ fn assert_gradient(vgg: &Vgg, scales: &BTreeMap<Layer, f64>, case: &Value, name:
     let wanted = case["loss"]["layers"].as_array().expect("layers");
     let mut loss = 0.0;
     let trace = vgg.trace(&made_picture(case)).expect("a pass");
-    let gradient = vgg.gradient(trace, |layer, map, upstream| {
-        if !wanted.contains(&Value::from(layer.to_string())) {
-            return Ok(upstream);
-        }
-        let scale = scales.get(&layer).copied().unwrap_or(1.0).powi(2);
-        loss += mean_square(map) / scale;
-        let own = map * (2.0 / (scale * map.numel() as f64));
-        Ok(Some(match upstream {
-            Some(upstream) => upstream + own,
-            None => own,
-        }))
-    });
+    let gradient = vgg.gradient(
+        trace,
+        |_| true,
+        |layer, map, upstream| {
+            if !wanted.contains(&Value::from(layer.to_string())) {
+                return Ok(upstream);
+            }
+            let scale = scales.get(&layer).copied().unwrap_or(1.0).powi(2);
+            loss += mean_square(map) / scale;
+            let own = map * (2.0 / (scale * map.numel() as f64));
+            Ok(Some(match upstream {
+                Some(upstream) => upstream + own,
+                None => own,
+            }))
+        },
+    );
     let gradient = gradient.expect("a pass back").expect("a gradient");
     let expected = number(&case["loss"]["value"]);
     assert_close(loss, expected, expected, name);

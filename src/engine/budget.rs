@@ -116,9 +116,10 @@ impl Demand<'_> {
     ) -> u64 {
         let of_picture = picture_bytes(picture);
         let optimizer = match self.preset.optimizer.kind {
-            // The accepted image and gradient, the direction, what it is made
-            // of and its waves, the step and the change of the gradient, the pairs.
-            OptimizerKind::Lbfgs => (9 + 2 * history) * of_picture,
+            // The accepted image and gradient, the step, the change of the
+            // gradient and the downhill direction, both preconditioned, their
+            // waves, the free pixels, two directions; the pairs and a free slot.
+            OptimizerKind::Lbfgs => (14 + 2 * (history + 1)) * of_picture,
             OptimizerKind::Adam => 4 * of_picture,
         };
         // The image, the best one, the gradient, a proposal, and smoothness.
@@ -170,8 +171,8 @@ impl Demand<'_> {
     fn pass(&self, seen: (u64, u64), tiled: bool) -> u64 {
         let pooled_winners = |index: usize| -> u64 {
             // libtorch's max pooling remembers an index of eight bytes for
-            // every value that it lets through.
-            let told = !self.is_own() && self.preset.pooling == Pooling::Max;
+            // every value that it lets through; our kernels find it again.
+            let kept = !self.is_own() && !self.cuda && self.preset.pooling == Pooling::Max;
             let (Some(before), Some(layer)) = (
                 index
                     .checked_sub(1)
@@ -182,7 +183,7 @@ impl Demand<'_> {
             };
             let (width, height) = map_size(*layer, seen);
             match before.block() != layer.block() {
-                true if told => channels(*before) * width * height * 8,
+                true if kept => channels(*before) * width * height * 8,
                 _ => 0,
             }
         };

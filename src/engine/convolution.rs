@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::{Device, Kind, Tensor};
 
+use super::cuda::{self, FirstLayer};
 use super::kernels::{self, Epilogue, Filters, FirstFilters, Instructions};
 use super::slices::{filled, floats};
 use super::{EngineError, Result};
@@ -43,6 +44,8 @@ pub struct Libtorch {
     /// For the first: the mean colour to take from a picture, blue, green and
     /// red in 0..255, `[1, 3, 1, 1]`.
     mean: Option<Tensor>,
+    /// For the first on a GPU: what our own kernels take.
+    first: Option<FirstLayer>,
 }
 
 /// A convolution by our own kernels.
@@ -100,7 +103,12 @@ impl Convolution {
             ),
             None => None,
         };
+        let first = match (&mean, cuda::kernels(weight.device())) {
+            (Some(mean), Some(_)) => FirstLayer::new(&weight, bias, mean)?,
+            _ => None,
+        };
         Ok(Self::Libtorch(Libtorch {
+            first,
             weight: channels_last(&weight.f_to_kind(kind)?)?,
             bias: bias.f_to_kind(kind)?,
             backward: OnceCell::new(),
@@ -132,6 +140,19 @@ impl Convolution {
                         .convolve(values, size.pair(), None, epilogue, map)
                 })
             }
+        }
+    }
+
+    /// The gradient with respect to the input, from that with respect to what the
+    /// stage's ReLU was given, whose output was `map`.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn backward_linear(&self, gradient: &Tensor, map: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Libtorch(stage) => stage.backward_linear(gradient),
+            // What has passed the ReLU once passes it unchanged.
+            _ => self.backward(gradient, map),
         }
     }
 
@@ -182,6 +203,11 @@ impl Winograd {
 
 impl Libtorch {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        if let Some((layer, kernels)) = self.first.as_ref().zip(cuda::kernels(input.device()))
+            && let Some(map) = kernels.first_forward(layer, input, self.weight.f_kind()?)?
+        {
+            return Ok(map);
+        }
         let network_input;
         let input = match &self.mean {
             Some(mean) => {
@@ -195,8 +221,16 @@ impl Libtorch {
     }
 
     fn backward(&self, gradient: &Tensor, map: &Tensor) -> Result<Tensor> {
-        let gradient = map.f_threshold_backward(gradient, 0)?;
-        let gradient = convolve(&gradient, self.backward_weight()?, None)?;
+        if let Some((layer, kernels)) = self.first.as_ref().zip(cuda::kernels(map.device()))
+            && let Some(gradient) = kernels.first_backward(layer, gradient, map)?
+        {
+            return Ok(gradient);
+        }
+        self.backward_linear(&map.f_threshold_backward(gradient, 0)?)
+    }
+
+    fn backward_linear(&self, gradient: &Tensor) -> Result<Tensor> {
+        let gradient = convolve(gradient, self.backward_weight()?, None)?;
         if self.mean.is_none() {
             return Ok(gradient);
         }

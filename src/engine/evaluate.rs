@@ -114,7 +114,9 @@ impl Pass<'_> {
     /// pixels that it sees.
     fn gradient(&mut self, vgg: &Vgg, image: &Tensor, tile: &Tile) -> Result<Option<Tensor>> {
         let trace = vgg.trace(image)?;
-        vgg.gradient(trace, |layer, map, upstream| {
+        let Targets { content, style } = self.targets;
+        let has_loss = |layer| content.contains_key(&layer) || style.contains_key(&layer);
+        vgg.gradient(trace, has_loss, |layer, map, upstream| {
             self.add(layer, map, upstream, tile)
         })
     }

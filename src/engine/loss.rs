@@ -16,10 +16,10 @@ use std::collections::btree_map::Entry;
 
 use tch::{Kind, Tensor};
 
-use super::Result;
 use super::network::{Vgg, rows};
 use super::products::products;
 use super::tiles::{Part, Tile, tiles};
+use super::{Result, cuda};
 use crate::preset::{Layer, Preset, Term};
 use crate::protocol::LayerLosses;
 
@@ -203,6 +203,20 @@ pub(super) fn elements(tensor: &Tensor) -> f64 {
 /// The smoothness of an image `[1, 3, H, W]`; adds `weight` times its gradient
 /// to `gradient`.
 pub(super) fn smoothness(image: &Tensor, weight: f64, gradient: &mut Tensor) -> Result<Tensor> {
+    if let Some(kernels) = cuda::kernels(image.device())
+        && let Some(mean) = kernels.smoothness(image, weight, gradient)?
+    {
+        return Ok(mean);
+    }
+    smoothness_by_libtorch(image, weight, gradient)
+}
+
+/// As [`smoothness`], by libtorch's operations.
+pub(super) fn smoothness_by_libtorch(
+    image: &Tensor,
+    weight: f64,
+    gradient: &mut Tensor,
+) -> Result<Tensor> {
     let elements = elements(image);
     let mut sum = Tensor::f_zeros([], (Kind::Float, image.device()))?;
     for dimension in [2, 3] {

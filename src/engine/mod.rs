@@ -17,6 +17,7 @@ pub mod bench;
 pub mod budget;
 pub mod calibrate;
 pub mod convolution;
+pub mod cuda;
 pub mod descent;
 pub mod device;
 pub mod evaluate;

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::Result;
 use super::convolution::Convolution;
 use super::kernels::Instructions;
-use super::pooling::{pool, unpool};
+use super::pooling::{pool, unpool, unpool_relu};
 use super::precision::Precision;
 use super::weights::{self, Parameters, Provenance};
 use crate::preset::{Layer, Network, Pooling};
@@ -146,7 +146,7 @@ impl Vgg {
     /// in 0..1. From the deepest stage to the first, `add` gets the layer, its
     /// feature map and the gradient that came from deeper layers (none before
     /// the first that gives one), and returns that gradient with its own share
-    /// added.
+    /// added. Layers that `has_loss` denies have no share of their own.
     ///
     /// Returns none if no layer gave any gradient.
     ///
@@ -155,23 +155,41 @@ impl Vgg {
     pub fn gradient(
         &self,
         mut trace: Trace,
+        has_loss: impl Fn(Layer) -> bool,
         mut add: impl FnMut(Layer, &Tensor, Option<Tensor>) -> Result<Option<Tensor>>,
     ) -> Result<Option<Tensor>> {
         let mut upstream: Option<Tensor> = None;
-        for (layer, stage) in self.stages.iter().rev() {
+        // Whether the gradient has passed the stage's ReLU already.
+        let mut passed_relu = false;
+        let mut stages = self.stages.iter().rev().peekable();
+        while let Some((layer, stage)) = stages.next() {
             // Popping frees each map as soon as the pass is through with it.
             let (Some(map), Some(winners)) = (trace.maps.pop(), trace.winners.pop()) else {
                 break;
             };
-            upstream = add(*layer, &map, upstream)?;
+            if !passed_relu {
+                upstream = add(*layer, &map, upstream)?;
+            }
             let Some(gradient) = upstream else { continue };
-            let gradient = stage.backward(&gradient, &map)?;
+            let gradient = match std::mem::take(&mut passed_relu) {
+                true => stage.backward_linear(&gradient, &map)?,
+                false => stage.backward(&gradient, &map)?,
+            };
             drop(map);
-            upstream = Some(match trace.maps.last() {
-                Some(before) if opens_block(*layer) => {
-                    unpool(self.pooling, &gradient, before, winners.as_ref())?
-                }
-                _ => gradient,
+            let before = trace.maps.last().filter(|_| opens_block(*layer));
+            let Some(before) = before else {
+                upstream = Some(gradient);
+                continue;
+            };
+            let bare = stages.peek().is_some_and(|(layer, _)| !has_loss(*layer));
+            let fused = match bare {
+                true => unpool_relu(self.pooling, &gradient, before)?,
+                false => None,
+            };
+            passed_relu = fused.is_some();
+            upstream = Some(match fused {
+                Some(gradient) => gradient,
+                None => unpool(self.pooling, &gradient, before, winners.as_ref())?,
             });
         }
         Ok(upstream)

@@ -18,7 +18,7 @@ use super::room::Room;
 use super::source_picture::SourcePicture;
 use super::state::State;
 use super::weights::Provenance;
-use super::{EngineError, Result, device, kernels, memory};
+use super::{EngineError, Result, cuda, device, kernels, memory};
 use crate::job::{Input, Job, Size};
 use crate::picture::{Picture, fit_long_side};
 use crate::preset::{Layer, Preset, Term};
@@ -88,6 +88,7 @@ impl Painter {
         if device == Device::Cpu {
             kernels::wait_politely();
         }
+        cuda::prepare(device);
         tell("reading the network's weights");
         let place = Place::on(device)?;
         let vgg = place
@@ -401,6 +402,7 @@ impl Painter {
             }
         }
         self.progress.notices.extend(outcomes.notices);
+        self.progress.notices.extend(cuda::take_notice());
     }
 
     fn count_failure(&mut self, iteration: u32) {

@@ -2,10 +2,10 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::Result;
 use super::convolution::{CHANNELS_LAST, channels_last};
 use super::kernels::{max_pool, max_pool_backward};
 use super::slices::{filled, floats};
+use super::{Result, cuda};
 use crate::preset::Pooling;
 
 /// Average pooling shrinks what follows; doubling it brings the deeper feature
@@ -31,8 +31,25 @@ pub fn pool(pooling: Pooling, map: &Tensor) -> Result<(Tensor, Option<Tensor>)> 
         })?;
         return Ok((pooled.f_permute([0, 3, 1, 2])?, None));
     }
+    if let Some(kernels) = cuda::kernels(map.device())
+        && let Some(pooled) = kernels.max_pool(map)?
+    {
+        return Ok((pooled, None));
+    }
     let (pooled, winners) = map.f_max_pool2d_with_indices([2, 2], [2, 2], [0, 0], [1, 1], false)?;
     Ok((pooled, Some(winners)))
+}
+
+/// As [`unpool`] where `before` is a ReLU's output, with respect to what that
+/// ReLU was given: both in one pass, where there is a kernel for it.
+///
+/// # Errors
+/// When libtorch fails.
+pub fn unpool_relu(pooling: Pooling, gradient: &Tensor, before: &Tensor) -> Result<Option<Tensor>> {
+    match (pooling, cuda::kernels(before.device())) {
+        (Pooling::Max, Some(kernels)) => kernels.max_pool_backward(gradient, before, true),
+        _ => Ok(None),
+    }
 }
 
 /// The gradient with respect to the input of a pooling, which was `before`.
@@ -60,6 +77,11 @@ pub fn unpool(
             false,
             winners,
         )?);
+    }
+    if let Some(kernels) = cuda::kernels(before.device())
+        && let Some(gradient) = kernels.max_pool_backward(gradient, before, false)?
+    {
+        return Ok(gradient);
     }
     let (_, channels, height, width) = before.size4()?;
     let gradient = channels_last(gradient)?;

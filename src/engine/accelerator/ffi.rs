@@ -30,6 +30,7 @@ unsafe extern "C" {
 
     fn impasto_stream_current(device: i32, id: *mut i64) -> Failure;
     fn impasto_stream_from_pool(device: i32, id: *mut i64) -> Failure;
+    fn impasto_stream_native(device: i32, handle: *mut *mut c_void) -> Failure;
     fn impasto_stream_enter(
         device: i32,
         id: i64,
@@ -142,6 +143,13 @@ pub fn current_stream(device: i32) -> Result<StreamId> {
 pub fn stream_from_pool(device: i32) -> Result<StreamId> {
     let id = with(0, |id| unsafe { impasto_stream_from_pool(device, id) })?;
     Ok(StreamId { device, id })
+}
+
+pub fn native_stream(device: i32) -> Result<usize> {
+    let handle = with(ptr::null_mut(), |handle| unsafe {
+        impasto_stream_native(device, handle)
+    })?;
+    Ok(handle as usize)
 }
 
 pub fn synchronize_stream(stream: StreamId) -> Result<()> {

@@ -164,6 +164,15 @@ char* impasto_stream_from_pool(int32_t device, int64_t* id) {
   });
 }
 
+// The current stream as CUDA's own functions take it.
+char* impasto_stream_native(int32_t device, void** handle) {
+  return guarded([&] {
+    need_cuda();
+    const VirtualGuardImpl guard(c10::kCUDA);
+    *handle = guard.getStreamNativeHandle(guard.getStream(cuda(device)));
+  });
+}
+
 // Makes the stream and its device this thread's current ones; tells what was
 // current before: the device, and the stream of the *new* device.
 char* impasto_stream_enter(

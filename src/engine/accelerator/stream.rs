@@ -102,6 +102,14 @@ impl Stream {
     }
 }
 
+/// The handle of this thread's current stream, as CUDA's own functions take it.
+///
+/// # Errors
+/// When the device is none of CUDA's, or CUDA is not in use.
+pub fn native_stream(device: Device) -> Result<usize> {
+    ffi::native_stream(need_cuda(device, "native streams")?)
+}
+
 /// A point in a stream's work.
 #[derive(Debug)]
 pub struct Event {

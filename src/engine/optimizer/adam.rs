@@ -5,13 +5,14 @@ use tch::{Kind, Tensor};
 use super::iterate::{Iterate, Observed, restore, save, scalar, select};
 use super::{Optimizer, Status};
 use crate::engine::Result;
+use crate::engine::cuda::{self, AdamState, Kernels};
 use crate::engine::state::State;
 
-pub(super) const BETA1: f64 = 0.9;
+pub(in crate::engine) const BETA1: f64 = 0.9;
 /// As in style-transfer-pytorch: the gradient changes its size so quickly here
 /// that the usual 0.999 remembers too long.
-pub(super) const BETA2: f64 = 0.99;
-pub(super) const EPSILON: f64 = 1e-8;
+pub(in crate::engine) const BETA2: f64 = 0.99;
+pub(in crate::engine) const EPSILON: f64 = 1e-8;
 
 /// What a checkpoint calls the tensors of [`Adam::moments`].
 const NAMES: [&str; 3] = ["adam.first", "adam.second", "adam.steps"];
@@ -28,6 +29,8 @@ pub struct Adam {
     steps: Tensor,
     /// Whether the latest image was accepted, 1 or 0.
     accepted: Tensor,
+    /// For the kernels: whether a value of the gradient is not finite, int32.
+    broken: Tensor,
     /// Constants: β₁ and β₂, 1 − β₁ and 1 − β₂ in the moments' kind, 0.
     betas: Tensor,
     weights: Tensor,
@@ -43,12 +46,14 @@ impl Adam {
                 .f_to_kind(kind)?
                 .f_to_device(image.device())
         };
+        let iterate = Iterate::new(image, rate)?;
         Ok(Self {
-            iterate: Iterate::new(image, rate)?,
             first: image.f_zeros_like()?,
             second: image.f_zeros_like()?,
-            steps: scalar(0.0, image)?,
-            accepted: scalar(0.0, image)?,
+            steps: iterate.numbers.f_select(0, 3)?,
+            accepted: iterate.numbers.f_select(0, 4)?,
+            broken: Tensor::f_zeros([1], (Kind::Int, image.device()))?,
+            iterate,
             betas: pair([BETA1, BETA2], Kind::Double)?,
             weights: pair([1.0 - BETA1, 1.0 - BETA2], Kind::Float)?,
             zero: scalar(0.0, image)?,
@@ -83,34 +88,7 @@ impl Optimizer for Adam {
     }
 
     fn step(&mut self, gradient: &Tensor, total: &Tensor) -> Result<()> {
-        let Observed {
-            gradient, failed, ..
-        } = self.iterate.observe(gradient, total)?;
-        let (to_first, to_second) = (self.weights.f_select(0, 0)?, self.weights.f_select(0, 1)?);
-        let _ = self.first.f_lerp_tensor_(&gradient, &to_first)?;
-        let _ = self
-            .second
-            .f_lerp_tensor_(&gradient.f_square()?, &to_second)?;
-        let _ = self.steps.f_add_scalar_(1.0)?;
-        for forgotten in [&mut self.first, &mut self.second, &mut self.steps] {
-            let _ = forgotten.f_masked_fill_(&failed, 0.0)?;
-        }
-        let _ = self.accepted.f_fill_(1.0)?;
-        select(&self.accepted, &failed, &self.zero)?;
-
-        // 1 − βⁿ; at least one step, so that a failed one divides by something.
-        let steps = self.steps.f_clamp_min(1.0)?;
-        let bias = self.betas.f_pow(&steps)?.f_neg_()?.f_add_scalar_(1.0)?;
-        let spread = self
-            .second
-            .f_div(&bias.f_select(0, 1)?)?
-            .f_sqrt_()?
-            .f_add_scalar_(EPSILON)?;
-        let rate = self.iterate.rate.f_div(&bias.f_select(0, 0)?)?;
-        let step = self.first.f_div(&spread)?.f_mul_(&rate)?;
-        let image = &mut self.iterate.image;
-        let _ = image.f_sub_(&step)?.f_clamp_(0.0, 1.0)?;
-        select(&self.iterate.image, &failed, &self.iterate.best_image)
+        self.step_with(cuda::kernels(gradient.device()), gradient, total)
     }
 
     fn status(&self) -> Result<Tensor> {
@@ -141,5 +119,58 @@ impl Optimizer for Adam {
     fn save(&self, state: &mut State) -> Result<()> {
         self.iterate.save(state)?;
         save(state, &NAMES, &self.moments())
+    }
+}
+
+impl Adam {
+    /// A step by our own kernels, where there are any that fit, or by libtorch.
+    pub fn step_with(
+        &mut self,
+        kernels: Option<&Kernels>,
+        gradient: &Tensor,
+        total: &Tensor,
+    ) -> Result<()> {
+        if let Some(kernels) = kernels {
+            let state = AdamState {
+                image: &self.iterate.image,
+                first: &self.first,
+                second: &self.second,
+                best: &self.iterate.best_image,
+                numbers: &self.iterate.numbers,
+                broken: &self.broken,
+            };
+            let total = total.f_to_kind(Kind::Double)?;
+            if kernels.adam(&gradient.f_contiguous()?, &total, &state)? {
+                return Ok(());
+            }
+        }
+        let Observed {
+            gradient, failed, ..
+        } = self.iterate.observe(gradient, total)?;
+        let (to_first, to_second) = (self.weights.f_select(0, 0)?, self.weights.f_select(0, 1)?);
+        let _ = self.first.f_lerp_tensor_(&gradient, &to_first)?;
+        let _ = self
+            .second
+            .f_lerp_tensor_(&gradient.f_square()?, &to_second)?;
+        let _ = self.steps.f_add_scalar_(1.0)?;
+        for forgotten in [&mut self.first, &mut self.second, &mut self.steps] {
+            let _ = forgotten.f_masked_fill_(&failed, 0.0)?;
+        }
+        let _ = self.accepted.f_fill_(1.0)?;
+        select(&self.accepted, &failed, &self.zero)?;
+
+        // 1 − βⁿ; at least one step, so that a failed one divides by something.
+        let steps = self.steps.f_clamp_min(1.0)?;
+        let bias = self.betas.f_pow(&steps)?.f_neg_()?.f_add_scalar_(1.0)?;
+        let spread = self
+            .second
+            .f_div(&bias.f_select(0, 1)?)?
+            .f_sqrt_()?
+            .f_add_scalar_(EPSILON)?;
+        let rate = self.iterate.rate.f_div(&bias.f_select(0, 0)?)?;
+        let step = self.first.f_div(&spread)?.f_mul_(&rate)?;
+        let image = &mut self.iterate.image;
+        let _ = image.f_sub_(&step)?.f_clamp_(0.0, 1.0)?;
+        select(&self.iterate.image, &failed, &self.iterate.best_image)
     }
 }

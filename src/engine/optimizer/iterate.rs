@@ -24,7 +24,10 @@ pub(super) struct Iterate {
     pub image: Tensor,
     /// The image with the lowest total so far.
     pub best_image: Tensor,
-    /// Its total, infinite before the first; float64, 0-dimensional, like all
+    /// Best total, rate, failures, and two numbers of the optimizer's own, `[5]`,
+    /// float64: what follows are places in it.
+    pub numbers: Tensor,
+    /// The best image's total, infinite before the first; 0-dimensional, like all
     /// that follow.
     best_total: Tensor,
     /// The preset's rate, halved by every failure.
@@ -61,12 +64,15 @@ impl Iterate {
         }
         let device = image.device();
         let number = |value: f64| scalar(value, image);
+        let numbers = Tensor::f_from_slice(&[f64::INFINITY, rate, 0.0, 0.0, 0.0])?;
+        let numbers = numbers.f_to_device(device)?;
         Ok(Self {
             image: copied(image)?,
             best_image: copied(image)?,
-            best_total: number(f64::INFINITY)?,
-            rate: number(rate)?,
-            failures: number(0.0)?,
+            best_total: numbers.f_select(0, 0)?,
+            rate: numbers.f_select(0, 1)?,
+            failures: numbers.f_select(0, 2)?,
+            numbers,
             zero: Tensor::f_zeros([0i64; 0], (Kind::Float, device))?,
             half: number(0.5)?,
             one: number(1.0)?,

@@ -8,7 +8,7 @@
 //! the device (`where`) instead of `if`; what became of a step is told by a few
 //! numbers ([`Status`]) that the host reads when they arrive.
 
-mod adam;
+pub(super) mod adam;
 mod history;
 mod iterate;
 mod lbfgs;

@@ -1,0 +1,107 @@
+//! Compiled kernels on the disk: compiling takes longer than all of a start else.
+//!
+//! A file is the SHA-256 of the code and the code. Its name is a digest of all
+//! that the code depends on, so that no file is ever wrong, only missing or
+//! damaged; either is as good as none.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::Xdg;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+const DIGEST: usize = 32;
+/// Longer than any code of ours.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The user's folder for them; none where there is no home.
+pub fn folder() -> Option<PathBuf> {
+    Some(Xdg::new().ok()?.cache_dir().join("impasto/kernels"))
+}
+
+/// The name for code that depends on these texts.
+pub fn name(depends_on: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for text in depends_on {
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    }
+    let hex: String = digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{hex}.cubin")
+}
+
+/// The code of that name, if it is there and whole.
+pub fn read(folder: &Path, name: &str) -> Option<Vec<u8>> {
+    let path = folder.join(name);
+    let length = fs::metadata(&path).ok()?.len();
+    if !(DIGEST as u64 + 1..=MAX_BYTES).contains(&length) {
+        return None;
+    }
+    let bytes = fs::read(&path).ok()?;
+    let (digest, code) = bytes.split_at_checked(DIGEST)?;
+    (Sha256::digest(code).as_slice() == digest).then(|| code.to_vec())
+}
+
+/// Puts code in its place: written beside it, and renamed.
+///
+/// # Errors
+/// When the folder cannot be made or written to.
+pub fn write(folder: &Path, name: &str, code: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(&Sha256::digest(code))?;
+    file.write_all(code)?;
+    file.persist(folder.join(name))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_damage_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        let name = name(&["source", "sm_90"]);
+        assert_eq!(read(&inner, &name), None);
+        write(&inner, &name, b"some code").unwrap();
+        assert_eq!(read(&inner, &name).as_deref(), Some(&b"some code"[..]));
+        let path = inner.join(&name);
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(read(&inner, &name), None, "{length} bytes");
+        }
+        for place in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(read(&inner, &name), None, "byte {place}");
+        }
+        write(&inner, &name, b"new code").unwrap();
+        assert_eq!(read(&inner, &name).as_deref(), Some(&b"new code"[..]));
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+        assert!(write(&path, &name, b"in a file").is_err());
+    }
+
+    #[test]
+    fn names_tell_apart_what_they_depend_on() {
+        let names = [
+            name(&["a", "b"]),
+            name(&["ab", ""]),
+            name(&["b", "a"]),
+            name(&["a", "b", ""]),
+        ];
+        for (index, one) in names.iter().enumerate() {
+            assert!(names[index + 1..].iter().all(|other| other != one));
+        }
+    }
+}
