@@ -16,7 +16,7 @@ ORACLE_PYTHON ?= $(ORACLE_VENV)/bin/python
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: build ## Paint the bundled pictures and show the result (sets everything up first)
@@ -56,6 +56,14 @@ oracle: $(ORACLE_PYTHON) ## Compute the results under tests/oracle anew (fetches
 $(ORACLE_VENV)/bin/python:
 	python3 -m venv $(ORACLE_VENV)
 	$@ -m pip install torch==2.11.0 numpy pillow
+
+# The Python beside whose PyTorch it is measured; without one that is left out.
+GPU_CHECK_PYTHON ?= python3
+
+.PHONY: gpu-check
+gpu-check: build ## Test and measure impasto on this machine's GPU (see scripts/gpu_check.py)
+	cargo test $(CARGO_FLAGS) --lib --no-run
+	scripts/gpu_check.py --python $(GPU_CHECK_PYTHON)
 
 .PHONY: clean
 clean: ## Remove what was built here, and the link to libtorch (its cached copy stays)

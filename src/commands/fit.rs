@@ -73,7 +73,7 @@ pub fn fit(args: &FitArgs) -> Outcome {
     let sides = |size: u32| fit_long_side(shape.0, shape.1, size);
     let layout = |size: u32| -> Option<Layout> {
         let picture = sides(size);
-        demand.layout(picture, picture, compute.tile, free)
+        demand.layout(picture, picture, compute.tile, free, u64::MAX)
     };
     let largest = |fits: &dyn Fn(u32) -> bool| {
         let mut sizes = (1..=LARGEST / STEP).map(|step| step * STEP);

@@ -7,6 +7,7 @@ use tch::Device;
 
 use super::painter::{Painter, Progress};
 use super::preview::PreviewCopy;
+use super::room::Room;
 use super::{EngineError, Result, device, memory, work};
 use crate::job::Job;
 use crate::preset::Word as _;
@@ -25,6 +26,7 @@ const MOST: u32 = 400;
 /// What is copied out for a preview: about a pane of a terminal.
 const PREVIEW: u32 = 240;
 const PREVIEWS: u32 = 9;
+const CHANGES: u32 = 3;
 
 /// How long one size took.
 #[derive(Clone, Debug, Serialize)]
@@ -56,6 +58,12 @@ pub struct Timing {
     pub first_iteration_seconds: f64,
     /// The median of scaling a preview down and copying it to the host.
     pub preview_seconds: f64,
+    /// The median from a changed weight to a preview of the first image that it
+    /// has moved: the second iteration's.
+    pub steering_seconds: f64,
+    /// What was estimated before painting, where the size fits at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_memory_bytes: Option<u64>,
 }
 
 /// Times painting `job`, whose only scale has `size` pixels on each side.
@@ -89,14 +97,31 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
         let ((), took) = timed(|| paint(&mut painter, block))?;
         seconds.push(took / f64::from(block));
     }
+    let preview = |painter: &Painter| {
+        let copy = painter.preview(PREVIEW, PREVIEW)?;
+        copy.map(PreviewCopy::wait).transpose()
+    };
     let mut previews = Vec::new();
     for _ in 0..PREVIEWS {
-        let preview = || {
-            let copy = painter.preview(PREVIEW, PREVIEW)?;
-            copy.map(PreviewCopy::wait).transpose()
-        };
-        previews.push(timed(preview)?.1);
+        previews.push(timed(|| preview(&painter))?.1);
     }
+    let mut steering = Vec::new();
+    for _ in 0..CHANGES {
+        // Submitted iterations are under way when the weight changes.
+        painter.step()?;
+        let mut preset = painter.job().preset.clone();
+        preset.style.weight *= 1.1;
+        let shown = timed(|| {
+            painter.change(preset, &mut |_| {})?;
+            painter.step()?;
+            painter.step()?;
+            preview(&painter)
+        })?;
+        steering.push(shown.1);
+    }
+    let layers = painter.layers();
+    let room = Room::of(painter.job(), &layers, device, painter.precision());
+    let layout = painter.size().and_then(|size| room.layout(size));
     let count = seconds.len() as u32 * block;
     let flops = work::flops(
         &painter.layers(),
@@ -119,6 +144,8 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
         targets_seconds: targets,
         first_iteration_seconds: first,
         preview_seconds: median(previews),
+        steering_seconds: median(steering),
+        estimated_memory_bytes: layout.map(|layout| layout.bytes),
     })
 }
 

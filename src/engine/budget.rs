@@ -48,8 +48,9 @@ pub struct Layout {
 }
 
 impl Demand<'_> {
-    /// The best layout for a picture and a style of these sizes that takes no
-    /// more than `budget` bytes, in tiles of `tile` if that is given. None if
+    /// The best layout for a picture and a style of these sizes and so many
+    /// iterations that takes no more than `budget` bytes, in tiles of `tile` if that
+    /// is given. None if
     /// none is small enough.
     pub fn layout(
         &self,
@@ -57,8 +58,9 @@ impl Demand<'_> {
         style: (u32, u32),
         tile: Option<u32>,
         budget: u64,
+        iterations: u64,
     ) -> Option<Layout> {
-        let wanted = self.history();
+        let wanted = self.history().min(iterations);
         let long_side = picture.0.max(picture.1);
         let smaller = TILES.iter().filter(|side| **side < long_side);
         let tiles: Vec<Option<u32>> = match tile {
@@ -283,7 +285,7 @@ mod tests {
             precision,
             cuda,
         };
-        demand.layout((side, side), (side, side), None, budget)
+        demand.layout((side, side), (side, side), None, budget, 500)
     }
 
     #[test]

@@ -40,7 +40,9 @@ impl<'a> Room<'a> {
     pub fn layout(&self, size: Size) -> Option<Layout> {
         let (picture, style) = self.sides(size);
         let tile = self.job.compute.tile;
-        self.demand.layout(picture, style, tile, self.free?)
+        // L-BFGS remembers no more steps than there are.
+        let iterations = u64::from(size.iterations);
+        self.demand.layout(picture, style, tile, self.free?, iterations)
     }
 
     /// Why one of these sizes cannot be painted.
