@@ -511,7 +511,8 @@ impl Painter {
         if new.optimizer == old.optimizer {
             return self.descent.restart();
         }
-        self.descent.change_optimizer(&new.optimizer)
+        let history = self.history_limit().unwrap_or(new.optimizer.history);
+        self.descent.change_optimizer(&new.optimizer, history)
     }
 
     /// The best picture of the current scale; none before the first scale was

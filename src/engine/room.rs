@@ -42,7 +42,8 @@ impl<'a> Room<'a> {
         let tile = self.job.compute.tile;
         // L-BFGS remembers no more steps than there are.
         let iterations = u64::from(size.iterations);
-        self.demand.layout(picture, style, tile, self.free?, iterations)
+        self.demand
+            .layout(picture, style, tile, self.free?, iterations)
     }
 
     /// Why one of these sizes cannot be painted.
@@ -67,11 +68,12 @@ impl<'a> Room<'a> {
         self.free.is_some_and(|free| layout.bytes <= free / 2)
     }
 
-    /// What the user should know of a layout.
-    pub fn notice(&self, layout: &Layout) -> Option<String> {
+    /// What the user should know of a layout for this size.
+    pub fn notice(&self, size: Size, layout: &Layout) -> Option<String> {
         let free = gigabytes(self.free?);
         let optimizer = &self.job.preset.optimizer;
-        let history = optimizer.kind == OptimizerKind::Lbfgs && layout.history < optimizer.history;
+        let wanted = optimizer.history.min(size.iterations as usize);
+        let history = optimizer.kind == OptimizerKind::Lbfgs && layout.history < wanted;
         let tile = layout.tile.filter(|_| self.job.compute.tile.is_none());
         match (tile, history) {
             (Some(tile), _) => Some(format!(

@@ -246,21 +246,17 @@ impl Descent {
         }
     }
 
-    /// Goes on by another optimizer, from the images as they are. To be called
-    /// after [`Descent::drain`].
+    /// Goes on by another optimizer, which remembers no more than `history` steps,
+    /// from the images as they are. To be called after [`Descent::drain`].
     ///
     /// # Errors
     /// When memory runs out or libtorch fails.
-    pub fn change_optimizer(&mut self, settings: &preset::Optimizer) -> Result<()> {
-        let limit = match self.settings.history.cmp(&self.history) {
-            std::cmp::Ordering::Greater => self.history,
-            _ => settings.history,
-        };
+    pub fn change_optimizer(&mut self, settings: &preset::Optimizer, history: usize) -> Result<()> {
         let images = self.optimizer.as_ref().map(|optimizer| {
             [optimizer.image(), optimizer.best_image()].map(Tensor::shallow_clone)
         });
         *self = Self::new(settings, self.place);
-        self.limit_history(limit);
+        self.limit_history(history);
         match images {
             Some([image, best]) => self.begin(&image, Some(&best)),
             None => Ok(()),

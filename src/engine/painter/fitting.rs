@@ -22,10 +22,17 @@ impl Painter {
             return;
         };
         self.tile = layout.tile;
-        let iterations = size.iterations as usize;
-        self.descent.limit_history(layout.history.min(iterations));
+        self.descent.limit_history(layout.history);
         memory::keep_freed(self.device == Device::Cpu && room.is_ample(&layout));
-        self.progress.notices.extend(room.notice(&layout));
+        self.progress.notices.extend(room.notice(size, &layout));
+    }
+
+    /// How many steps the preset's optimizer may remember at the current scale;
+    /// none where nobody tells how much memory is free.
+    pub(in crate::engine) fn history_limit(&self) -> Option<usize> {
+        let layers = self.vgg.layers();
+        let room = Room::of(&self.job, &layers, self.device, self.precision);
+        Some(room.layout(self.size()?)?.history)
     }
 
     /// Goes on with an iteration that found no memory, in smaller tiles or at a
