@@ -274,6 +274,10 @@ pub struct ResumeArgs {
 pub struct EngineArgs {
     /// The run's folder [default: read from stdin]
     pub folder: Option<PathBuf>,
+
+    /// The device to get ready before the folder is known
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<DeviceChoice>,
 }
 
 #[derive(Clone, Debug, Args)]

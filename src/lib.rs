@@ -20,7 +20,7 @@
 //!   [`remote`] starts an engine in another process and finds it again.
 //! - [`headless`] is the front end without a screen: a progress bar and JSON
 //!   lines. [`tui`] is the dashboard. [`preview`] shows pictures in a terminal,
-//!   and [`pace`] tells how fast a run goes.
+//!   and [`pace`] tells how fast a run goes; [`timing`] where a start's time goes.
 
 pub mod assets;
 pub mod cli;
@@ -37,5 +37,6 @@ pub mod preview;
 pub mod protocol;
 pub mod remote;
 pub mod runs;
+pub mod timing;
 pub mod tui;
 pub mod weights;

@@ -5,5 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    impasto::timing::mark("libtorch is loaded");
     impasto::commands::carry_out(impasto::cli::Cli::parse())
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::job::DeviceChoice;
 use crate::line::{Connection, LineError, Role, connect, place};
 use crate::runs::Run;
 
@@ -45,11 +46,12 @@ pub fn reach(run: &Run, role: Role) -> Result<Connection, RemoteError> {
 pub struct Waiting(Child);
 
 impl Waiting {
-    /// Starts one: loading libtorch takes a while, in which there is other work.
+    /// Starts one: loading libtorch takes a while, in which there is other work. It
+    /// gets `device` ready too, if that is known.
     ///
     /// # Errors
     /// When the system gives no process.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(device: Option<DeviceChoice>) -> io::Result<Self> {
         // The program as it runs now, even if its file was replaced meanwhile.
         let mut command = Command::new("/proc/self/exe");
         // Read by OpenMP when it is loaded: how often an idle thread looks for
@@ -66,6 +68,7 @@ impl Waiting {
             // As lists of processes show it.
             .arg0("impasto")
             .arg("engine")
+            .args(device.map(|device| format!("--device={device}")))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -144,11 +147,11 @@ pub fn launch(
     };
     let mut engine = match waiting {
         Some(engine) => engine,
-        None => Waiting::start()?,
+        None => Waiting::start(None)?,
     };
     // One that waited for hours may have been killed meanwhile.
     if engine.0.try_wait()?.is_some() {
-        engine = Waiting::start()?;
+        engine = Waiting::start(None)?;
     }
     if let Some(mut stdin) = engine.0.stdin.take() {
         stdin.write_all(&order.bytes())?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{Failure, Outcome};
 use crate::cli::EngineArgs;
+use crate::engine::warm_up;
 use crate::headless::{self, EventSink, say};
 use crate::host::{self, Ending};
 use crate::protocol::Command;
@@ -25,6 +26,9 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     // A session of its own: the terminal that this was started from may go.
     // Where it is one already, it has what it needs.
     let _ = rustix::process::setsid();
+    if let Some(device) = args.device {
+        warm_up::start(device);
+    }
     let order = match &args.folder {
         Some(folder) => Order {
             folder: folder.clone(),

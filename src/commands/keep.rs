@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use crate::engine::worker;
 use crate::headless::{EventSink, say};
 use crate::host::{self, Ending, HostError};
-use crate::job::{Job, PictureFile, Plan};
+use crate::job::{DeviceChoice, Job, PictureFile, Plan};
 use crate::line::Connection;
 use crate::preset::Start;
 use crate::protocol::Link;
@@ -54,9 +54,10 @@ fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunErro
 pub fn engine(
     folder: Option<PathBuf>,
     events: Option<PathBuf>,
+    device: Option<DeviceChoice>,
 ) -> impl FnMut(&Plan, Job) -> io::Result<Started> {
     // It gets ready while the pictures are read.
-    let mut waiting = Waiting::start().ok();
+    let mut waiting = Waiting::start(device).ok();
     move |plan, job| {
         let run = match new_run(plan, &job, folder.as_deref()) {
             Ok(run) => run,

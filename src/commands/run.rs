@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Outcome, keep};
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
+use crate::engine::warm_up;
 use crate::headless::{self, EventSink, Leave};
 use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
 use crate::picture::{self, Source, display_path};
 use crate::preset::{Library, Preset};
-use crate::tui;
+use crate::{timing, tui};
 
 pub fn run(args: &RunArgs) -> Outcome {
     let overrides = Overrides {
@@ -48,7 +49,9 @@ pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&P
     let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
     let stays = keep.on_hangup == OnHangup::Detach;
     if screen.headless || stdout_is_taken || !tui::opens_here() {
+        warm_up::start(plan.compute.device);
         let job = plan.clone().load(&mut |_| {})?;
+        timing::mark("the pictures are read");
         let sizes = job.sizes();
         let (link, thread) = keep::paint_here(&plan, job, keep.run_dir.as_deref())?;
         let leave = if stays {
@@ -68,7 +71,8 @@ pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&P
     };
     // A file that cannot be had is told now, not by an engine.
     events.map(EventSink::open).transpose()?;
-    let mut engine = keep::engine(keep.run_dir.clone(), events.map(Path::to_owned));
+    let device = Some(plan.compute.device);
+    let mut engine = keep::engine(keep.run_dir.clone(), events.map(Path::to_owned), device);
     tui::paint(plan, options, &mut engine)
 }
 

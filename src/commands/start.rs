@@ -15,6 +15,6 @@ pub fn start(args: &StartArgs) -> Outcome {
     tui::choose(
         (&args.compute).into(),
         (&args.screen).into(),
-        &mut keep::engine(None, None),
+        &mut keep::engine(None, None, None),
     )
 }

@@ -43,6 +43,7 @@ pub mod state;
 #[cfg(test)]
 mod test_device;
 pub mod tiles;
+pub mod warm_up;
 pub mod weights;
 pub mod work;
 pub mod worker;

@@ -24,6 +24,7 @@ use crate::picture::{Picture, fit_long_side};
 use crate::preset::{Layer, Preset, Term};
 use crate::protocol::{Memory, Step};
 use crate::runs::checkpoint::{Contents, Position};
+use crate::timing;
 
 /// After so many evaluations that were not finite a run ends.
 const MOST_FAILURES: u32 = 3;
@@ -94,6 +95,7 @@ impl Painter {
         let vgg = place
             .stream
             .run(|| network_for(&job.preset, device, precision))?;
+        timing::mark("the network is read");
         let sizes = job.sizes();
         let descent = Descent::new(&job.preset.optimizer, place);
         let shortage = Room::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
@@ -226,6 +228,7 @@ impl Painter {
         self.scale = Some(scale);
         self.in_scale = 0;
         (self.accepted, self.best) = (None, None);
+        timing::mark(&format!("scale {} is prepared", scale + 1));
         Ok(())
     }
 
@@ -440,6 +443,9 @@ impl Painter {
             elapsed: 0.0,
             layers: outcome.reading.losses.layers.clone(),
         };
+        if self.accepted.is_none() {
+            timing::mark(&format!("first losses of scale {}", scale + 1));
+        }
         let best = self.best.as_ref();
         if best.is_none_or(|best| evaluated.total < best.total) {
             self.best = Some(evaluated.clone());

@@ -21,6 +21,7 @@ use crate::picture;
 use crate::preset::{Preset, Start};
 use crate::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
 use crate::runs::checkpoint::Checkpoint;
+use crate::timing;
 use keeping::Keeper;
 
 /// How many events may wait for a slow reader before steps are left out.
@@ -474,6 +475,7 @@ impl<'a> Worker<'a> {
             0 => (None, None),
             _ => self.save_patiently(result.is_ok()),
         };
+        timing::mark("the picture is saved");
         let event = match (result, saved) {
             (Ok(()), (output, None)) => Event::Finished {
                 output,
