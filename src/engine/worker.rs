@@ -2,6 +2,7 @@
 
 mod keeping;
 mod telling;
+mod thinning;
 
 pub use keeping::Keeping;
 
@@ -23,6 +24,7 @@ use crate::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFro
 use crate::runs::checkpoint::Checkpoint;
 use crate::timing;
 use keeping::Keeper;
+use thinning::Thinning;
 
 /// How many events may wait for a slow reader before steps are left out.
 const EVENTS_WAITING: usize = 1024;
@@ -194,6 +196,8 @@ struct Worker<'a> {
     memory_told: Option<Instant>,
     /// How much painting the latest step that was told came after.
     told: Duration,
+    /// Which steps are told where there are more than anyone reads.
+    thinning: Thinning,
     /// The preview on its way, and after which iteration it was asked for.
     preview: Option<(u32, PreviewCopy)>,
 }
@@ -216,6 +220,7 @@ impl<'a> Worker<'a> {
             since: None,
             memory_told: None,
             told: Duration::ZERO,
+            thinning: Thinning::default(),
             preview: None,
         }
     }
@@ -407,6 +412,7 @@ impl<'a> Worker<'a> {
         match self.painter.change(preset, &mut |what| steps.tell(what)) {
             Ok(waiting) => {
                 let preset = Box::new(self.painter.job().preset.clone());
+                self.thinning = Thinning::default();
                 self.line.tell(Event::Changed { iteration, preset });
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");

@@ -25,6 +25,10 @@ impl Worker<'_> {
         for (later, mut step) in (0..progress.steps.len() as u32).rev().zip(progress.steps) {
             step.elapsed = (now - each * later).as_secs_f64();
             self.told = now;
+            // Only a GPU is as fast as that.
+            if self.painter.runs_ahead() && !self.thinning.keeps(&step, self.painter.sizes()) {
+                continue;
+            }
             // A reader that is behind misses steps; it never holds the
             // painter up.
             let _ = self.line.outbox.try_send(Event::Step(step));
