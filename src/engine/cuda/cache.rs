@@ -62,6 +62,20 @@ pub fn write(folder: &Path, name: &str, code: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the code of that name was found to be right.
+pub fn is_trusted(folder: &Path, name: &str) -> bool {
+    folder.join(format!("{name}.trusted")).exists()
+}
+
+/// Notes that the code of that name was found to be right.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn trust(folder: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join(format!("{name}.trusted")), "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +104,15 @@ mod tests {
         assert_eq!(read(&inner, &name).as_deref(), Some(&b"new code"[..]));
         assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
         assert!(write(&path, &name, b"in a file").is_err());
+    }
+
+    #[test]
+    fn code_is_trusted_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        assert!(!is_trusted(&inner, "one"));
+        trust(&inner, "one").unwrap();
+        assert!(is_trusted(&inner, "one") && !is_trusted(&inner, "two"));
     }
 
     #[test]

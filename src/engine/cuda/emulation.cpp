@@ -37,6 +37,12 @@ unsigned __float_as_uint(float value) {
   return bits;
 }
 
+double __longlong_as_double(long long bits) {
+  double value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 constexpr size_t kStack = 64 * 1024;
 
 struct Fiber {
@@ -57,14 +63,15 @@ void __syncthreads() {
   threadIdx.x = self;
 }
 
-float exchanged[1024];
+double exchanged[1024];
 
 // What the thread whose number differs in these bits has. All threads of a block
 // wait here, as those of a warp do on a GPU.
-float __shfl_xor_sync(unsigned, float value, int bits) {
+template <typename T>
+T __shfl_xor_sync(unsigned, T value, int bits) {
   exchanged[threadIdx.x] = value;
   __syncthreads();
-  const float other = exchanged[threadIdx.x ^ bits];
+  const T other = static_cast<T>(exchanged[threadIdx.x ^ bits]);
   __syncthreads();
   return other;
 }
@@ -76,11 +83,13 @@ void enter() {
 
 using std::fabs;
 using std::pow;
+using std::sqrt;
 
 #include "kernels/common.cuh"
 #include "kernels/network.cu"
 #include "kernels/adam.cu"
 #include "kernels/smoothness.cu"
+#include "kernels/lbfgs.cu"
 
 // Calls a kernel with arguments as the driver takes them: a pointer to each.
 template <auto kernel, typename... Arguments, size_t... places>
@@ -113,6 +122,19 @@ const std::map<std::string, void (*)(void**)> kernels = {
     KERNEL(adam_note),
     KERNEL(smoothness),
     KERNEL(smoothness_mean),
+    KERNEL(lbfgs_differences),
+    KERNEL(lbfgs_judge),
+    KERNEL(lbfgs_accept),
+    KERNEL(lbfgs_write_float32),
+    KERNEL(lbfgs_write_bfloat16),
+    KERNEL(row_products_float32),
+    KERNEL(row_products_bfloat16),
+    KERNEL(row_products_sum),
+    KERNEL(lbfgs_learn),
+    KERNEL(lbfgs_combine_float32),
+    KERNEL(lbfgs_combine_bfloat16),
+    KERNEL(lbfgs_length),
+    KERNEL(lbfgs_move),
 #undef KERNEL
 };
 

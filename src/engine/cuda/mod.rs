@@ -3,8 +3,8 @@
 //!
 //! The `.cu` files under `kernels/` are compiled when a GPU is first used, by
 //! NVRTC, which comes with libtorch's CUDA part; the code is kept on the disk
-//! ([`cache`]). Before they are used, all of them are compared with libtorch's
-//! operations on small pictures. Where NVRTC is missing or a kernel fails, those
+//! ([`cache`]). Before code is used for the first time, all of it is compared with
+//! libtorch's operations on small pictures. Where NVRTC is missing or a kernel fails, those
 //! operations go on, and the user is told once ([`take_notice`]).
 //!
 //! The tests compile the same text with the C++ compiler (`emulation.cpp`) and
@@ -14,13 +14,14 @@
 //! | --- | --- |
 //! | `kernels/` | the kernels |
 //! | `mod` | loading them, launching them |
-//! | `network`, `adam`, `smoothness` | the kernels as operations on tensors, and their comparison |
+//! | `network`, `adam`, `lbfgs`, `smoothness` | the kernels as operations on tensors, and their comparison |
 //! | `nvrtc`, `driver` | the two libraries of NVIDIA's; the only `unsafe` besides launches |
 //! | `cache` | compiled code on the disk |
 
 mod adam;
 mod cache;
 mod driver;
+mod lbfgs;
 mod network;
 mod nvrtc;
 mod smoothness;
@@ -37,6 +38,7 @@ use tch::{Device, Tensor};
 use super::{EngineError, Result, accelerator};
 pub use adam::AdamState;
 use driver::{Function, Module, Target};
+pub use lbfgs::LbfgsState;
 pub use network::FirstLayer;
 use nvrtc::Nvrtc;
 
@@ -44,15 +46,16 @@ use nvrtc::Nvrtc;
 const VARIABLE: &str = "IMPASTO_CUDA_KERNELS";
 
 /// All sources, in the order in which they are one text.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("kernels/common.cuh"),
     include_str!("kernels/network.cu"),
     include_str!("kernels/adam.cu"),
     include_str!("kernels/smoothness.cu"),
+    include_str!("kernels/lbfgs.cu"),
 ];
 
 /// All kernels.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 26] = [
     "max_pool_float32",
     "max_pool_bfloat16",
     "max_pool_backward_float32",
@@ -66,6 +69,19 @@ const NAMES: [&str; 13] = [
     "adam_note",
     "smoothness",
     "smoothness_mean",
+    "lbfgs_differences",
+    "lbfgs_judge",
+    "lbfgs_accept",
+    "lbfgs_write_float32",
+    "lbfgs_write_bfloat16",
+    "row_products_float32",
+    "row_products_bfloat16",
+    "row_products_sum",
+    "lbfgs_learn",
+    "lbfgs_combine_float32",
+    "lbfgs_combine_bfloat16",
+    "lbfgs_length",
+    "lbfgs_move",
 ];
 
 /// Threads of a block, and blocks of a launch at most: each thread works on
@@ -144,7 +160,14 @@ fn blocks(places: i64) -> u32 {
     u32::try_from(wanted).unwrap_or(MAX_BLOCKS).min(MAX_BLOCKS)
 }
 
-type Code = std::result::Result<Vec<u8>, String>;
+/// Code for a device.
+struct Compiled {
+    code: Vec<u8>,
+    /// Its name in the cache.
+    name: String,
+}
+
+type Code = std::result::Result<Compiled, String>;
 
 /// Code that is being compiled, by the device's number.
 static COMPILING: Mutex<BTreeMap<usize, JoinHandle<Code>>> = Mutex::new(BTreeMap::new());
@@ -188,12 +211,8 @@ pub fn kernels(device: Device) -> Option<&'static Kernels> {
     if is_off() {
         return None;
     }
-    let kernels = load(index).and_then(|kernels| match kernels.compare() {
-        Ok(()) => Ok(&*Box::leak(Box::new(kernels))),
-        Err(error) => Err(error.to_string()),
-    });
-    let kernels = match kernels {
-        Ok(kernels) => Some(kernels),
+    let kernels = match load(index) {
+        Ok(kernels) => Some(&*Box::leak(Box::new(kernels))),
         Err(why) => {
             let notice = format!(
                 "painting without the CUDA kernels of this program, which is slower: {why}"
@@ -220,7 +239,7 @@ fn load(index: usize) -> std::result::Result<Kernels, String> {
     let mut compiling = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
     let handle = compiling.remove(&index);
     drop(compiling);
-    let code = match handle {
+    let Compiled { code, name } = match handle {
         Some(handle) => handle
             .join()
             .unwrap_or_else(|_| Err("compiling them stopped unexpectedly".to_owned()))?,
@@ -228,10 +247,23 @@ fn load(index: usize) -> std::result::Result<Kernels, String> {
     };
     let module = Module::load(&code)?;
     let functions = NAMES.iter().map(|name| Ok((*name, module.function(name)?)));
-    Ok(Kernels {
+    let kernels = Kernels {
         launcher: Launcher::Driver(functions.collect::<std::result::Result<_, String>>()?),
         device: Device::Cuda(index),
-    })
+    };
+    // The same code on the same kind of device and driver is compared once.
+    let folder = cache::folder();
+    if !folder
+        .as_ref()
+        .is_some_and(|folder| cache::is_trusted(folder, &name))
+    {
+        kernels.compare().map_err(|error| error.to_string())?;
+        if let Some(folder) = folder {
+            // Next time they are compared again.
+            let _ = cache::trust(&folder, &name);
+        }
+    }
+    Ok(kernels)
 }
 
 /// The code for a device: from the disk, or compiled and put there.
@@ -244,6 +276,7 @@ fn code(index: usize) -> Code {
         source.as_str(),
         &options.join(" "),
         &format!("{:?} {:?}", nvrtc.version(), target),
+        &super::device::libtorch_version().unwrap_or_default(),
     ];
     let name = cache::name(&depends_on);
     let folder = cache::folder();
@@ -251,14 +284,14 @@ fn code(index: usize) -> Code {
         .as_ref()
         .and_then(|folder| cache::read(folder, &name))
     {
-        return Ok(code);
+        return Ok(Compiled { code, name });
     }
     let code = nvrtc.compile(&source, &options)?;
     if let Some(folder) = folder {
         // Next time they are compiled again.
         let _ = cache::write(&folder, &name, &code);
     }
-    Ok(code)
+    Ok(Compiled { code, name })
 }
 
 fn options(target: Target) -> Vec<String> {
@@ -277,6 +310,7 @@ impl Kernels {
     fn compare(&self) -> Result<()> {
         self.compare_network()?;
         self.compare_adam()?;
+        self.compare_lbfgs()?;
         self.compare_smoothness()
     }
 }

@@ -43,6 +43,47 @@ fn the_kernels_compute_what_libtorch_does() {
         emulated().compare_adam().unwrap();
         emulated().compare_smoothness().unwrap();
     }
+    emulated().compare_lbfgs().unwrap();
+}
+
+/// Where there are more pieces of a row than warps, each warp takes several.
+#[test]
+fn few_warps_find_the_products_of_long_rows() {
+    let float = (tch::Kind::Float, Device::Cpu);
+    let (rows, columns) = (6, 2777);
+    let pairs = Tensor::randn([rows, columns], float);
+    let vectors = Tensor::randn([2, columns], float);
+    let wanted = pairs.mm(&vectors.tr()).to_kind(tch::Kind::Double);
+    for warps in [1, 3, 8, 11, 16] {
+        let parts = Tensor::full([2 * rows * warps], f64::NAN, float);
+        let found = Tensor::full([rows, 2], f64::NAN, (tch::Kind::Double, Device::Cpu));
+        // Warps beyond the pieces would leave their parts unwritten.
+        let warps = warps.min((columns + 255) / 256);
+        let arguments = [
+            Argument::Tensor(&pairs),
+            Argument::Tensor(&vectors),
+            Argument::Tensor(&parts),
+            Argument::Int(rows as i32),
+            Argument::Int(warps as i32),
+            Argument::Long(columns),
+        ];
+        let sum = [
+            Argument::Tensor(&parts),
+            Argument::Tensor(&found),
+            Argument::Int(warps as i32),
+        ];
+        let kernels = emulated();
+        // SAFETY: the rows, the vectors, a part for every warp and product.
+        unsafe {
+            kernels
+                .launch("row_products_float32", 32 * warps, &arguments)
+                .unwrap();
+            kernels
+                .launch("row_products_sum", 2 * rows * 256, &sum)
+                .unwrap();
+        }
+        agree("products of rows", &found, &wanted, 1e-5).unwrap();
+    }
 }
 
 #[test]
@@ -125,7 +166,10 @@ fn nvrtc_compiles_the_kernels_for_every_architecture() {
 #[test]
 fn on_a_gpu_the_kernels_are_used() {
     let Some(gpu) = gpu() else { return };
-    assert!(kernels(gpu.device).is_some(), "{:?}", take_notice());
+    let found = kernels(gpu.device);
+    assert!(found.is_some(), "{:?}", take_notice());
+    // Whatever was found of the same code before.
+    found.map(Kernels::compare).transpose().unwrap();
 }
 
 #[test]

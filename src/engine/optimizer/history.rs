@@ -33,7 +33,7 @@ const REACH: f64 = 2.5;
 /// into which the newest step is written before it is known to be of use.
 #[derive(Debug)]
 pub(super) struct History {
-    /// `[2 · (R + 1), N]`, float32, of N = 3·H·W values: in row 2k the step of
+    /// `[2 · (R + 1), N]`, of N = 3·H·W values: in row 2k the step of
     /// slot k, in row 2k + 1 its change of the gradient, preconditioned.
     pub pairs: Tensor,
     /// Slots whose rows hold numbers.
@@ -78,17 +78,18 @@ pub(super) const NAMES: [&str; 8] = [
 
 impl History {
     /// An empty one for `capacity` pairs of the size of `image`, numbered from
-    /// `first_number`. Memory of the rows is not touched before they are used.
+    /// `first_number`, in numbers of this `kind` (bfloat16 for the CUDA kernels
+    /// alone). Memory of the rows is not touched before they are used.
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn new(image: &Tensor, capacity: usize, first_number: f64) -> Result<Self> {
+    pub fn new(image: &Tensor, capacity: usize, first_number: f64, kind: Kind) -> Result<Self> {
         let device = image.device();
         let slots = i64::try_from(capacity.max(1)).unwrap_or(i64::MAX - 1) + 1;
         let values = image.numel() as i64;
         let double = (Kind::Double, device);
         Ok(Self {
-            pairs: Tensor::f_empty([2 * slots, values], (Kind::Float, device))?,
+            pairs: Tensor::f_empty([2 * slots, values], (kind, device))?,
             zeroed: 0,
             used: 0,
             inverse: Tensor::f_zeros([slots, slots], double)?,

@@ -20,6 +20,7 @@ use super::history::{self, History};
 use super::iterate::{Iterate, Observed, restore, save, scalar, select};
 use super::preconditioner::SpectralPreconditioner;
 use super::{Optimizer, Status};
+use crate::engine::cuda::{self, Kernels, LbfgsState};
 use crate::engine::recorder::copied;
 use crate::engine::state::State;
 use crate::engine::{EngineError, Result};
@@ -63,9 +64,11 @@ pub struct Lbfgs {
     /// is infinite before the first: then every image is accepted.
     accepted_image: Tensor,
     accepted_gradient: Tensor,
+    /// All numbers of its own, `[8]`, float64: what follows are places in it.
+    numbers: Tensor,
     accepted_total: Tensor,
     /// How far along the direction the image being tried lies, and how often
-    /// that was shortened. float64, 0-dimensional, like all that follow.
+    /// that was shortened. 0-dimensional, like all that follow.
     length: Tensor,
     rejected: Tensor,
     /// Shrinks steps after trouble, and recovers with every good one.
@@ -91,27 +94,48 @@ impl Lbfgs {
     /// # Errors
     /// When the image is not float32 or memory runs out.
     pub fn new(image: &Tensor, rate: f64, history: usize) -> Result<Self> {
+        let slots = i64::try_from(history).unwrap_or(i64::MAX - 1) + 1;
+        let kernels = cuda::kernels(image.device());
+        // Half of the memory to pass through, and no worse totals: see
+        // ARCHITECTURE.md.
+        let kind = match kernels.is_some_and(|kernels| kernels.takes_history(image, slots)) {
+            true => Kind::BFloat16,
+            false => Kind::Float,
+        };
+        Self::with_rows(image, rate, history, kind)
+    }
+
+    /// As [`Lbfgs::new`], remembering pairs in numbers of this kind: float32, or
+    /// what the kernels take.
+    ///
+    /// # Errors
+    /// When the image is not float32 or memory runs out.
+    pub fn with_rows(image: &Tensor, rate: f64, history: usize, kind: Kind) -> Result<Self> {
         let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed);
-        let number = |value: f64| scalar(value, image);
+        let constant = |value: f64| scalar(value, image);
+        let numbers = Tensor::f_from_slice(&[f64::INFINITY, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0])?;
+        let numbers = numbers.f_to_device(image.device())?;
+        let place = |index: i64| numbers.f_select(0, index);
         Ok(Self {
             iterate: Iterate::new(image, rate)?,
             instance,
             accepted_image: copied(image)?,
             accepted_gradient: image.f_zeros_like()?,
-            accepted_total: number(f64::INFINITY)?,
-            length: number(0.0)?,
-            rejected: number(0.0)?,
-            caution: number(1.0)?,
-            settled: number(0.0)?,
-            restarts: number(0.0)?,
-            settled_count: number(0.0)?,
-            accepted: number(0.0)?,
-            history: History::new(image, history, instance as f64 * NUMBERS)?,
+            accepted_total: place(0)?,
+            length: place(1)?,
+            rejected: place(2)?,
+            caution: place(3)?,
+            settled: place(4)?,
+            restarts: place(5)?,
+            settled_count: place(6)?,
+            accepted: place(7)?,
+            history: History::new(image, history, instance as f64 * NUMBERS, kind)?,
             preconditioner: SpectralPreconditioner::for_image(image)?,
-            zero: number(0.0)?,
-            one: number(1.0)?,
-            infinity: number(f64::INFINITY)?,
-            shortest: number(0.1)?,
+            zero: constant(0.0)?,
+            one: constant(1.0)?,
+            infinity: constant(f64::INFINITY)?,
+            shortest: constant(0.1)?,
+            numbers,
         })
     }
 
@@ -143,7 +167,7 @@ impl Lbfgs {
                 }
                 let kept = state.tensor(name, like.device())?;
                 let mut target = lbfgs.history.pairs.f_get((2 * slot + row) as i64)?;
-                if kept.size() != target.size() || kept.f_kind()? != target.f_kind()? {
+                if kept.size() != target.size() || kept.f_kind()? != Kind::Float {
                     return Err(EngineError::Torch(format!(
                         "{name} in the checkpoint has another shape"
                     )));
@@ -169,6 +193,22 @@ impl Lbfgs {
         Ok(used
             .map(|number| (number >= 0.0).then(|| names(number)))
             .collect())
+    }
+
+    /// Takes the state of another one of the same size: where it is and what it
+    /// learnt.
+    ///
+    /// # Errors
+    /// When sizes differ or libtorch fails.
+    pub fn go_on_from(&mut self, other: &Self) -> Result<()> {
+        self.history.grow(other.history.used)?;
+        for (mut own, other) in self.tensors().into_iter().zip(other.tensors()) {
+            own.f_copy_(&other)?;
+        }
+        let used = 2 * other.history.used;
+        let rows = other.history.pairs.f_narrow(0, 0, used)?;
+        self.history.pairs.f_narrow(0, 0, used)?.f_copy_(&rows)?;
+        Ok(())
     }
 
     fn points(&self) -> [&Tensor; 9] {
@@ -268,6 +308,83 @@ impl Optimizer for Lbfgs {
     }
 
     fn step(&mut self, gradient: &Tensor, total: &Tensor) -> Result<()> {
+        self.step_with(cuda::kernels(gradient.device()), gradient, total)
+    }
+
+    fn status(&self) -> Result<Tensor> {
+        let numbers = [
+            &self.iterate.failures,
+            &self.accepted,
+            &self.restarts,
+            &self.settled_count,
+        ];
+        debug_assert_eq!(numbers.len(), Status::LEN);
+        Ok(Tensor::f_stack(&numbers, 0)?.f_to_kind(Kind::Float)?)
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.forget()?;
+        self.iterate.restart()
+    }
+
+    fn prepare_capture(&mut self) -> Result<()> {
+        self.history.grow(i64::MAX)
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let iterate = self.iterate.tensors().into_iter();
+        let all = iterate.chain(self.points()).chain(self.history.tensors());
+        all.chain([&self.accepted])
+            .map(Tensor::shallow_clone)
+            .collect()
+    }
+
+    fn save(&self, state: &mut State) -> Result<()> {
+        self.iterate.save(state)?;
+        save(state, &NAMES, &self.points())?;
+        save(state, &history::NAMES, &self.history.tensors())?;
+        state.put_number("lbfgs.capacity", self.history.capacity() as f64);
+        state.put_number("lbfgs.used", self.history.used as f64);
+        state.put_number("lbfgs.instance", self.instance as f64);
+        for (slot, names) in self.pair_names()?.into_iter().enumerate() {
+            for (row, name) in names.iter().flatten().enumerate() {
+                let pair = self.history.pairs.f_get((2 * slot + row) as i64)?;
+                state.put_frozen(name, &pair.f_to_kind(Kind::Float)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lbfgs {
+    /// A step by our own kernels, where there are any that fit, or by libtorch.
+    ///
+    /// # Errors
+    /// As [`Optimizer::step`].
+    pub fn step_with(
+        &mut self,
+        kernels: Option<&Kernels>,
+        gradient: &Tensor,
+        total: &Tensor,
+    ) -> Result<()> {
+        if let Some(kernels) = kernels {
+            self.history.grow(i64::MAX)?;
+            let state = LbfgsState {
+                image: &self.iterate.image,
+                best: &self.iterate.best_image,
+                accepted_image: &self.accepted_image,
+                accepted_gradient: &self.accepted_gradient,
+                iterate: &self.iterate.numbers,
+                numbers: &self.numbers,
+                pairs: &self.history.pairs,
+                history: self.history.tensors(),
+                preconditioner: &self.preconditioner,
+            };
+            let total = total.f_to_kind(Kind::Double)?;
+            if kernels.lbfgs(&gradient.f_contiguous()?, &total, &state)? {
+                return Ok(());
+            }
+        }
         let observed = self.iterate.observe(gradient, total)?;
         let Observed {
             gradient,
@@ -353,50 +470,6 @@ impl Optimizer for Lbfgs {
         let moved = direction.f_mul(&self.length)?;
         let mut moved = self.accepted_image.f_add(&moved.f_view_as(&image)?)?;
         self.iterate.image.f_copy_(&moved.f_clamp_(0.0, 1.0)?)?;
-        Ok(())
-    }
-
-    fn status(&self) -> Result<Tensor> {
-        let numbers = [
-            &self.iterate.failures,
-            &self.accepted,
-            &self.restarts,
-            &self.settled_count,
-        ];
-        debug_assert_eq!(numbers.len(), Status::LEN);
-        Ok(Tensor::f_stack(&numbers, 0)?.f_to_kind(Kind::Float)?)
-    }
-
-    fn restart(&mut self) -> Result<()> {
-        self.forget()?;
-        self.iterate.restart()
-    }
-
-    fn prepare_capture(&mut self) -> Result<()> {
-        self.history.grow(i64::MAX)
-    }
-
-    fn tensors(&self) -> Vec<Tensor> {
-        let iterate = self.iterate.tensors().into_iter();
-        let all = iterate.chain(self.points()).chain(self.history.tensors());
-        all.chain([&self.accepted])
-            .map(Tensor::shallow_clone)
-            .collect()
-    }
-
-    fn save(&self, state: &mut State) -> Result<()> {
-        self.iterate.save(state)?;
-        save(state, &NAMES, &self.points())?;
-        save(state, &history::NAMES, &self.history.tensors())?;
-        state.put_number("lbfgs.capacity", self.history.capacity() as f64);
-        state.put_number("lbfgs.used", self.history.used as f64);
-        state.put_number("lbfgs.instance", self.instance as f64);
-        for (slot, names) in self.pair_names()?.into_iter().enumerate() {
-            for (row, name) in names.iter().flatten().enumerate() {
-                let pair = self.history.pairs.f_get((2 * slot + row) as i64)?;
-                state.put_frozen(name, &pair)?;
-            }
-        }
         Ok(())
     }
 }

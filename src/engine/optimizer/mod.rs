@@ -11,8 +11,8 @@
 pub(super) mod adam;
 mod history;
 mod iterate;
-mod lbfgs;
-mod preconditioner;
+pub(super) mod lbfgs;
+pub(super) mod preconditioner;
 
 use tch::Tensor;
 
