@@ -73,7 +73,7 @@ impl Demand<'_> {
             tiles.iter().find_map(|tile| {
                 let bare = self.bytes(picture, style, *tile, 0);
                 let room = budget.checked_sub(bare)?;
-                let of_a_step = with_slack(2 * picture_bytes(picture));
+                let of_a_step = with_slack(self.pair(picture));
                 let history = wanted.min(room / of_a_step.max(1));
                 (history >= wanted.min(fair)).then(|| Layout {
                     tile: *tile,
@@ -121,7 +121,7 @@ impl Demand<'_> {
             // The accepted image and gradient, the step, the change of the
             // gradient and the downhill direction, both preconditioned, their
             // waves, the free pixels, two directions; the pairs and a free slot.
-            OptimizerKind::Lbfgs => (14 + 2 * (history + 1)) * of_picture,
+            OptimizerKind::Lbfgs => 14 * of_picture + (history + 1) * self.pair(picture),
             OptimizerKind::Adam => 4 * of_picture,
         };
         // The image, the best one, the gradient, a proposal, and smoothness.
@@ -135,6 +135,12 @@ impl Demand<'_> {
             + 2 * picture_bytes(style)
             + self.look(seen(picture)).max(self.look(seen(style)));
         with_slack(self.base() + self.weights() + targets + iteration.max(look))
+    }
+
+    /// What L-BFGS remembers of a step: two pictures, in bfloat16 on a GPU.
+    fn pair(&self, picture: (u32, u32)) -> u64 {
+        let pair = 2 * picture_bytes(picture);
+        if self.cuda { pair / 2 } else { pair }
     }
 
     fn base(&self) -> u64 {

@@ -6,6 +6,8 @@ mod thinning;
 
 pub use keeping::Keeping;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{
@@ -548,11 +550,22 @@ impl<'a> Worker<'a> {
         (kept.map(Path::to_owned), Some(problem))
     }
 
-    /// Saves the picture in the temporary folder: all that is left to try.
+    /// Saves the picture in the temporary folder: all that is left to try. Others
+    /// can write there, so it goes into a new folder of an unpredictable name that
+    /// only this user can enter.
     fn rescue(&self, problem: String) -> (Option<PathBuf>, Option<String>) {
-        let rescue = std::env::temp_dir().join(format!("impasto-{}.png", std::process::id()));
-        let saved = self.save(&rescue).is_ok();
-        (saved.then_some(rescue), Some(problem))
+        let mut folder = tempfile::Builder::new();
+        let folder = folder
+            .prefix("impasto-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
+        let saved = folder.ok().and_then(|folder| {
+            let picture = folder.path().join("picture.png");
+            self.save(&picture).ok()?;
+            let _ = folder.keep();
+            Some(picture)
+        });
+        (saved, Some(problem))
     }
 
     fn save(&self, output: &Path) -> Result<(), String> {

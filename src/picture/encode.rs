@@ -243,13 +243,17 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file beside the destination, with the permissions of any new file.
+/// A new file beside the destination, with the permissions of the file that it
+/// replaces, or those of any new file.
 fn staging_file(path: &Path) -> io::Result<NamedTempFile> {
+    let destination = destination(path);
+    let before = fs::metadata(&destination);
+    let mode = before.map_or(0o666, |before| before.permissions().mode() & 0o666);
     tempfile::Builder::new()
         .prefix(".impasto-")
         .suffix(".part")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder_of(&destination(path)))
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder_of(&destination))
 }
 
 /// Where the file really lies: a link to a picture stays a link.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -133,6 +134,11 @@ fn a_run_that_is_given_up_on_a_full_disk_can_go_on() {
     let disk = seen_by(run.process(), &scene.path("out"));
     run.meanwhile(|| fill(&disk));
     wait_until("word of the picture", || run.said().contains("in memory"));
+    // What another user may have planted under a name that can be foreseen.
+    let victim = scene.path("victim");
+    fs::write(&victim, "private").expect("a file");
+    let foreseen = scene.path(&format!("tmp/impasto-{}.png", run.process()));
+    std::os::unix::fs::symlink(&victim, &foreseen).expect("a link");
     send(run.process(), Signal::TERM);
     let end = run.end();
     assert_eq!(end.status.code(), Some(1), "{}", end.said);
@@ -142,7 +148,18 @@ fn a_run_that_is_given_up_on_a_full_disk_can_go_on() {
     assert!(last.contains("full"), "{last}");
     // In the temporary folder, where there is room still.
     let rescued = last.rsplit("the picture is in ").next().unwrap_or_default();
-    assert!(is_whole(Path::new(rescued)), "{last}");
+    let rescued = Path::new(rescued);
+    assert!(is_whole(rescued), "{last}");
+    // Others can write there too: a folder that only this user can enter, and that
+    // nobody could foresee.
+    let folder = rescued.parent().expect("a folder");
+    let mode = fs::metadata(folder)
+        .expect("the folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700, "{last}");
+    assert_eq!(fs::read_link(&foreseen).expect("the link"), victim);
+    assert_eq!(fs::read(&victim).expect("the file"), b"private");
     assert!(!scene.path("after/picture.png").exists());
     let left = left_behind(&scene.path("after"));
     assert!(left.is_empty(), "{left:?}");

@@ -278,6 +278,19 @@ fn a_new_file_has_ordinary_permissions() {
 }
 
 #[test]
+fn a_private_file_stays_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    fs::write(&path, "old").unwrap();
+    for mode in [0o600, 0o640] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        save(&sample(), &path, None).unwrap();
+        let found = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode & 0o644);
+    }
+}
+
+#[test]
 fn a_link_stays_a_link() {
     let folder = tempfile::tempdir().unwrap();
     let shelf = folder.path().join("shelf");
