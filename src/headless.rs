@@ -171,6 +171,21 @@ pub fn catch_signals() -> io::Result<Arc<AtomicUsize>> {
     Ok(caught)
 }
 
+/// Lets a write beyond a limit on the size of files fail, as on a full disk, instead
+/// of ending the process without a word; likewise a limit on processor time, which
+/// ends it only at its hard value.
+///
+/// # Errors
+/// When the system refuses.
+pub fn outlive_limits() -> io::Result<()> {
+    for number in [libc::SIGXFSZ, libc::SIGXCPU] {
+        // Unlike an ignored signal, one that is caught is as before in a program
+        // that this one starts.
+        signal_hook::flag::register(number, Arc::default())?;
+    }
+    Ok(())
+}
+
 /// Whether this process was started to outlive its terminal, as by nohup.
 pub fn hangups_are_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -53,6 +53,8 @@ pub type Outcome = Result<(), Failure>;
 
 /// Carries a command out and says how it went.
 pub fn carry_out(cli: Cli) -> ExitCode {
+    // Where the system refuses, a limit ends the process as it always did.
+    let _ = crate::headless::outlive_limits();
     let Some(command) = cli.command else {
         return ExitCode::from(code(start::start(&cli.start)));
     };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use super::{ENDLESS, Scene, is_whole, send};
 
@@ -38,6 +38,25 @@ fn the_largest_rate_of_adam_does_no_harm() {
         .start()
         .end();
     assert!(matches!(end.status.code(), Some(0 | 1)), "{}", end.said);
+    assert!(is_whole(&scene.output()));
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_as_a_full_disk() {
+    let scene = Scene::new();
+    let run = scene.begin(1500).start();
+    run.wait_for_iteration(20);
+    // Less than a checkpoint takes, or the losses; enough for the picture.
+    let limit = Rlimit {
+        current: Some(8 << 10),
+        maximum: None,
+    };
+    let pid = Pid::from_raw(run.process() as i32).expect("a number");
+    prlimit(Some(pid), Resource::Fsize, limit).expect("a limit");
+    let end = run.end();
+    assert_eq!(end.status.code(), Some(0), "{}", end.said);
+    let notices = end.notices().join("\n");
+    assert!(notices.contains("File too large"), "{notices}");
     assert!(is_whole(&scene.output()));
 }
 
