@@ -1,13 +1,14 @@
 //! The losses of any picture, without painting.
 
 use super::Result;
+use super::accelerator::Stream;
 use super::device;
 use super::evaluate::evaluate;
 use super::loss::{Losses, Targets, Weighted};
 use super::painter::network_for;
 use super::pixels::tensor_of;
-use super::precision::Precision;
-use crate::job::DeviceChoice;
+use super::precision;
+use crate::job::{DeviceChoice, PrecisionChoice};
 use crate::picture::{Picture, fit_long_side};
 use crate::preset::Preset;
 
@@ -40,11 +41,14 @@ pub fn measure(
     choice: DeviceChoice,
 ) -> Result<(Losses, Weighted)> {
     let device = device::resolve(choice)?;
-    let vgg = network_for(preset, device, Precision::Float32)?;
+    let precision = precision::resolve(PrecisionChoice::Float32, device)?;
     let [content_size, style_size] = sizes(image, content, style);
-    let content = tensor_of(&content.resized(content_size.0, content_size.1), device)?;
-    let style = tensor_of(&style.resized(style_size.0, style_size.1), device)?;
-    let targets = Targets::new(&vgg, preset, &content, &style, None, &mut |_| {})?;
-    let evaluation = evaluate(&vgg, preset, &targets, &tensor_of(image, device)?, None)?;
-    Ok((evaluation.losses, evaluation.weighted))
+    Stream::side(device)?.run(|| {
+        let vgg = network_for(preset, device, precision)?;
+        let content = tensor_of(&content.resized(content_size.0, content_size.1), device)?;
+        let style = tensor_of(&style.resized(style_size.0, style_size.1), device)?;
+        let targets = Targets::new(&vgg, preset, &content, &style, None, &mut |_| {})?;
+        let evaluation = evaluate(&vgg, preset, &targets, &tensor_of(image, device)?, None)?;
+        Ok((evaluation.losses, evaluation.weighted))
+    })
 }

@@ -64,10 +64,13 @@ pub fn flush_denormals(on: bool) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::test_device::devices;
     use tch::Tensor;
 
     #[test]
     fn switches_stay_as_they_are_set() {
+        // They are those of the whole process: no test may use a GPU meanwhile.
+        let _gpu = devices();
         let before = switches().unwrap();
         for bits in 0..16u8 {
             let wanted = Switches {

@@ -35,7 +35,8 @@ use std::thread::JoinHandle;
 
 use tch::{Device, Tensor};
 
-use super::{EngineError, Result, accelerator};
+use super::accelerator::{self, Stream};
+use super::{EngineError, Result};
 pub use adam::AdamState;
 use driver::{Function, Module, Target};
 pub use lbfgs::LbfgsState;
@@ -211,7 +212,11 @@ pub fn kernels(device: Device) -> Option<&'static Kernels> {
     if is_off() {
         return None;
     }
-    let kernels = match load(index) {
+    // Whatever device this thread works on otherwise.
+    let loaded = Stream::current(device)
+        .and_then(|stream| stream.run(|| load(index).map_err(EngineError::Torch)))
+        .map_err(|error| error.to_string());
+    let kernels = match loaded {
         Ok(kernels) => Some(&*Box::leak(Box::new(kernels))),
         Err(why) => {
             let notice = format!(

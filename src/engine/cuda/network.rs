@@ -284,20 +284,20 @@ impl Kernels {
                 let Some(layer) = FirstLayer::new(&weight, &bias, &mean)? else {
                     continue;
                 };
-                let input = picture.f_flip([1])?.f_mul_scalar(255.0)?;
-                let input = input.f_sub(&mean.f_view([1, 3, 1, 1])?)?;
-                let ones = [1, 1];
-                let wanted = input.f_conv2d(&weight, Some(&bias), ones, ones, ones, 1)?;
+                // In float64, which no setting lets cuDNN round.
+                let exact = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
+                let input = exact(&picture)?.f_flip([1])?.f_mul_scalar(255.0)?;
+                let input = input.f_sub(&exact(&mean)?.f_view([1, 3, 1, 1])?)?;
+                let (ones, filter) = ([1, 1], exact(&weight)?);
+                let wanted = input.f_conv2d(&filter, Some(&exact(&bias)?), ones, ones, ones, 1)?;
                 let wanted = wanted.f_relu()?;
                 if let Some(found) = self.first_forward(&layer, &picture, kind)? {
                     agree("the first layer", &found, &wanted, tolerance)?;
                 }
                 let gradient = Tensor::f_randn_like(&map.f_to_kind(Kind::Float)?)?;
                 let gradient = gradient.f_to_kind(kind)?;
-                let passed = map
-                    .f_threshold_backward(&gradient, 0)?
-                    .f_to_kind(Kind::Float)?;
-                let turned = weight.f_flip([2, 3])?.f_transpose(0, 1)?;
+                let passed = exact(&map.f_threshold_backward(&gradient, 0)?)?;
+                let turned = filter.f_flip([2, 3])?.f_transpose(0, 1)?;
                 let wanted = passed
                     .f_conv2d(&turned, None::<&Tensor>, ones, ones, ones, 1)?
                     .f_flip([1])?
