@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::worker::{self, Keeping};
 use crate::job::Job;
-use crate::line::{Server, place};
+use crate::line::{Announce, Server, place};
 use crate::protocol::{Command, Event, Link, PreviewSlot, Step};
 use crate::runs::checkpoint::{Checkpoint, Checkpoints};
-use crate::runs::{Metrics, Run, RunError, RunLock, RunLog, RunState, State};
+use crate::runs::{Address, Metrics, Run, RunError, RunLock, RunLog, RunState, State};
 
 /// How soon a command is passed on.
 const TURN: Duration = Duration::from_millis(10);
@@ -95,12 +95,15 @@ pub fn paint(
     };
     let metrics = Metrics::open(&run, Some(earlier.unwrap_or(0)))?;
     let log = RunLog::open(&run)?;
-    let server = Server::bind(
+    let (announce, unreachable) = announce(&run);
+    let server = Server::open(
         &place::sockets_for(run.folder())?,
         &run.called(),
         run.folder(),
+        announce,
     )?;
     let notice = from.as_ref().and_then(|from| from.notice.clone());
+    let notices = notice.into_iter().chain(unreachable.try_iter()).collect();
     let keeping = Keeping {
         checkpoints,
         from,
@@ -123,7 +126,7 @@ pub fn paint(
         state,
         state_written: None,
         earlier,
-        notice,
+        notices,
         iteration: 0,
         over: None,
         began: Instant::now(),
@@ -139,12 +142,14 @@ pub fn paint(
                 painter,
                 server,
                 lock,
+                run,
                 ..
             } = host;
             // Without commands to wait for, the painter's thread ends.
             drop(painter);
             let _ = painter_thread.join();
             drop(server);
+            Address::remove(run.folder());
             drop(lock);
         })?;
     let link = Link {
@@ -153,6 +158,25 @@ pub fn paint(
         preview: PreviewSlot::default(),
     };
     Ok(Hosted { link, thread })
+}
+
+/// Writes where the run can be reached into its folder, whenever that changes. Why
+/// it cannot be is sent as a notice too.
+fn announce(run: &Run) -> (Announce, Receiver<String>) {
+    let (outbox, notices) = channel();
+    let folder = run.folder().to_owned();
+    let announce = move |socket: Result<&Path, &io::Error>| {
+        let socket = socket.map_err(ToString::to_string);
+        if let Err(why) = &socket {
+            let _ = outbox.send(format!(
+                "no terminal can attach to this run ({why}); painting goes on, and a socket is \
+                 tried again every few seconds"
+            ));
+        }
+        // Without it the usual places are looked through.
+        let _ = Address::here(socket).write(&folder);
+    };
+    (Box::new(announce), notices)
 }
 
 struct Host {
@@ -170,7 +194,7 @@ struct Host {
     /// The iteration that a run goes on from.
     earlier: Option<u32>,
     /// What to tell as soon as there is a run to tell it of.
-    notice: Option<String>,
+    notices: Vec<String>,
     iteration: u32,
     /// When the run came to its end.
     over: Option<Instant>,
@@ -239,7 +263,7 @@ impl Host {
         self.tell(event);
         if is_start {
             self.tell_earlier_steps();
-            if let Some(message) = self.notice.take() {
+            for message in std::mem::take(&mut self.notices) {
                 let iteration = self.iteration;
                 self.hear(Event::Notice { iteration, message });
             }

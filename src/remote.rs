@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::job::DeviceChoice;
 use crate::line::{Connection, LineError, Role, connect, place};
+use crate::picture::display_path;
 use crate::runs::Run;
 
 /// How long an engine may take until it can be talked to.
@@ -31,6 +32,13 @@ pub enum RemoteError {
     Ended(String),
     #[error(transparent)]
     Line(#[from] LineError),
+    #[error("{run} is being painted{by}, but cannot be reached: {why}. It paints on; {way_out}.")]
+    Unreachable {
+        run: String,
+        by: String,
+        why: String,
+        way_out: String,
+    },
 }
 
 /// Connects to the engine that paints a run.
@@ -38,7 +46,55 @@ pub enum RemoteError {
 /// # Errors
 /// When there is none, or it cannot be reached.
 pub fn reach(run: &Run, role: Role) -> Result<Connection, RemoteError> {
-    Ok(connect(&place::sockets_for(run.folder())?, role)?)
+    match connect(&places(run)?, role) {
+        // Its lock is held: somebody does paint it.
+        Err(LineError::NotPainted) if run.is_painting() => Err(unreachable(run)?),
+        Err(LineError::Unreachable(..) | LineError::NotOurs(_)) if has_no_socket(run) => {
+            Err(unreachable(run)?)
+        }
+        connected => Ok(connected?),
+    }
+}
+
+/// Where the socket of a run may be: first where its engine says it is.
+fn places(run: &Run) -> io::Result<Vec<PathBuf>> {
+    let usual = place::sockets_for(run.folder())?;
+    let told = run.address().and_then(|address| address.socket);
+    let told = told.filter(|socket| place::is_ours(socket) && !usual.contains(socket));
+    Ok(told.into_iter().chain(usual).collect())
+}
+
+/// Whether the process that paints a run said that it could make no socket.
+fn has_no_socket(run: &Run) -> bool {
+    run.address()
+        .is_some_and(|address| address.problem.is_some())
+}
+
+/// Why a run that is being painted cannot be talked to.
+fn unreachable(run: &Run) -> io::Result<RemoteError> {
+    let pid = run.painter_pid();
+    let problem = run.address().and_then(|address| address.problem);
+    let why = match problem {
+        Some(problem) => problem,
+        None => {
+            let places = places(run)?;
+            let places: Vec<String> = places.iter().map(|place| display_path(place)).collect();
+            format!(
+                "nobody listens at {}. If it has only just begun, try again; if it was begun in a \
+                 container or on another machine, go there",
+                places.join(" or ")
+            )
+        }
+    };
+    Ok(RemoteError::Unreachable {
+        run: run.name().to_string(),
+        by: pid.map_or_else(String::new, |pid| format!(" by process {pid}")),
+        why,
+        way_out: match pid {
+            Some(pid) => format!("`kill {pid}` ends it with its picture saved"),
+            None => "ending its process saves its picture".to_owned(),
+        },
+    })
 }
 
 /// An engine that is not told yet what to paint. It ends when this is dropped.
@@ -156,9 +212,9 @@ pub fn launch(
     if let Some(mut stdin) = engine.0.stdin.take() {
         stdin.write_all(&order.bytes())?;
     }
-    let places = place::sockets_for(run.folder())?;
     let began = Instant::now();
     loop {
+        let places = places(run)?;
         if let Some(status) = engine.0.try_wait()? {
             let words = last_words(&words, before);
             return Err(RemoteError::Ended(
@@ -169,6 +225,11 @@ pub fn launch(
             Ok(connection) => {
                 reap(engine)?;
                 return Ok(connection);
+            }
+            // It said why there is no way to it.
+            Err(_) if has_no_socket(run) => {
+                reap(engine)?;
+                return Err(unreachable(run)?);
             }
             Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
             Err(_) => std::thread::sleep(TRY_EVERY),

@@ -12,7 +12,7 @@ use crate::line::Connection;
 use crate::preset::Start;
 use crate::protocol::Link;
 use crate::remote::{self, Waiting};
-use crate::runs::{NewRun, Run, RunError, Runs};
+use crate::runs::{NewRun, Run, RunError, RunState, Runs};
 use crate::tui::remote::{Remote, Started, in_process};
 
 /// Makes the folder of a new run: the one that is named, or one of its own
@@ -72,9 +72,16 @@ pub fn engine(
                 });
             }
         };
-        let connection =
-            remote::launch(&run, events.as_deref(), waiting.take()).map_err(io::Error::other)?;
-        Ok(started(&run, connection))
+        match remote::launch(&run, events.as_deref(), waiting.take()) {
+            Ok(connection) => Ok(started(&run, connection)),
+            Err(error) => {
+                if !run.is_painting() && run.state().state == RunState::Painting {
+                    // It ended before it began.
+                    run.discard();
+                }
+                Err(io::Error::other(error))
+            }
+        }
     }
 }
 
@@ -115,7 +122,15 @@ pub fn paint_here(
             return Ok(worker::start(job, None)?);
         }
     };
-    let lock = run.lock()?;
-    let hosted = host::paint(run, lock, Some(job), Ending::AtOnce)?;
-    Ok((hosted.link, hosted.thread))
+    let begin = || {
+        let lock = run.lock()?;
+        host::paint(run.clone(), lock, Some(job), Ending::AtOnce)
+    };
+    match begin() {
+        Ok(hosted) => Ok((hosted.link, hosted.thread)),
+        Err(error) => {
+            run.discard();
+            Err(error)
+        }
+    }
 }

@@ -15,7 +15,9 @@ use thiserror::Error;
 
 use super::connection::is_timeout;
 use super::frame::{self, FrameError, Kind};
-use super::{Greeting, Hello, PROTOCOL_VERSION, Role, socket};
+use super::place::Reachable;
+use super::socket::is_trusted;
+use super::{Greeting, Hello, PROTOCOL_VERSION, Role};
 use crate::picture::display_path;
 use crate::protocol::{Command, Event, Link, PreviewSlot};
 
@@ -83,23 +85,28 @@ pub enum LineError {
 /// When nobody listens there, or the engine is another user's, of another
 /// version, stuck, or lets nobody in.
 pub fn connect(places: &[PathBuf], role: Role) -> Result<Connection, LineError> {
+    // A place that others hold says nothing of the next.
+    let mut problem = LineError::NotPainted;
     for socket in places {
-        match UnixStream::connect(socket) {
+        let connected = Reachable::to(socket).and_then(|it| UnixStream::connect(&it.path));
+        match connected {
+            Ok(stream) if !is_trusted(&stream) => {
+                problem = LineError::NotOurs(display_path(socket));
+            }
             Ok(stream) => return attach(socket, stream, role),
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {}
-                _ => return Err(LineError::Unreachable(display_path(socket), error)),
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::ConnectionRefused => {}
+                _ => problem = LineError::Unreachable(display_path(socket), error),
             },
         }
     }
-    Err(LineError::NotPainted)
+    Err(problem)
 }
 
 fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, LineError> {
     let unreachable = |error| LineError::Unreachable(display_path(socket), error);
-    if !socket::is_trusted(&stream) {
-        return Err(LineError::NotOurs(display_path(socket)));
-    }
     let greeting = greet(&stream, role).map_err(|error| match error {
         Refusal::Line(error) => error,
         Refusal::Io(error) if is_timeout(&error) => LineError::Silent,

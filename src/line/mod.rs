@@ -33,6 +33,7 @@ mod tests;
 pub use client::{Connection, LineError, connect};
 pub use history::History;
 pub use server::Server;
+pub use socket::Announce;
 
 /// The version of what is said over the line. Both ends must speak the same
 /// one: it goes up with every change that an older end would misunderstand,

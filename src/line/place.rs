@@ -1,26 +1,32 @@
 //! Where the sockets lie.
 //!
-//! A run's own folder may be too deep for a socket's address, or on a disk that
-//! has no sockets. So all of a user's lie in one folder, by names that follow
-//! from the folders of their runs: in the user's runtime folder, and where there
-//! is none, or it is removed because its user logged out, under `/tmp`. A run
-//! goes on then, so the engine may move from one to the other, and whoever looks
-//! for it looks in all of them.
+//! A run's own folder may be on a disk that has no sockets. So all of a user's lie
+//! in one folder, by names that follow from the folders of their runs: in the
+//! user's runtime folder, and where there is none, or it is removed because its
+//! user logged out, under `/tmp`. Where neither can be had, the run's own folder is
+//! tried. A run goes on meanwhile, so the engine may move from one to the other,
+//! and whoever looks for it looks in all of them.
 
 use std::fmt::Write;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use crate::picture::display_path;
 
 /// How many bytes a socket's path may have: Linux gives it 108, the last of
 /// which is zero.
-pub(super) const MAX_PATH: usize = 107;
+const MAX_PATH: usize = 107;
+/// The socket in a run's own folder.
+const IN_THE_RUN: &str = "engine.sock";
+/// How many hexadecimal digits name a socket elsewhere.
+const DIGITS: usize = 16;
 
 /// The places where the socket of the run in `folder` may be, the best first.
 ///
@@ -36,14 +42,27 @@ pub fn sockets_for(folder: &Path) -> io::Result<Vec<PathBuf>> {
     })?;
     let digest = Sha256::digest(folder.as_os_str().as_bytes());
     let mut name = String::new();
-    for byte in &digest[..8] {
+    for byte in &digest[..DIGITS / 2] {
         // Writing to a string cannot fail.
         let _ = write!(name, "{byte:02x}");
     }
     name += ".sock";
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let folders = folders(runtime.as_deref());
-    Ok(folders.iter().map(|folder| folder.join(&name)).collect())
+    let mut places: Vec<PathBuf> = folders.iter().map(|folder| folder.join(&name)).collect();
+    places.push(folder.join(IN_THE_RUN));
+    Ok(places)
+}
+
+/// Whether a path that a file tells of is one that an engine gives its socket.
+/// Other sockets on a machine are no business of ours.
+pub fn is_ours(socket: &Path) -> bool {
+    let Some(name) = socket.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let digits = name.strip_suffix(".sock").unwrap_or_default();
+    let is_digest = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    socket.is_absolute() && (is_digest || name == IN_THE_RUN)
 }
 
 /// The folders that sockets may be in, `runtime` being the environment's runtime
@@ -102,17 +121,37 @@ fn check(sockets: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
-/// Looks whether a socket can have this path.
-pub(super) fn check_length(socket: &Path) -> io::Result<()> {
-    let length = socket.as_os_str().len();
-    if length <= MAX_PATH {
-        return Ok(());
+/// A path by which the system finds a socket, however long its own path is.
+pub(super) struct Reachable {
+    pub path: PathBuf,
+    /// The folder that a short path leads through.
+    _folder: Option<OwnedFd>,
+}
+
+impl Reachable {
+    /// The socket's own path where that is short enough for an address, else one
+    /// through a descriptor of its folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened.
+    pub fn to(socket: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if socket.as_os_str().len() <= MAX_PATH {
+            return Ok(Self {
+                path: socket.to_owned(),
+                _folder: None,
+            });
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let short = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        Ok(Self {
+            path: Path::new(&short).join(name),
+            _folder: Some(folder),
+        })
     }
-    let message = format!(
-        "the path of the socket {} has {length} bytes; {MAX_PATH} is the most there may be",
-        display_path(socket)
-    );
-    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 #[cfg(test)]
@@ -140,9 +179,12 @@ mod tests {
         assert_eq!(first, places(&other.join("../run")));
         assert_eq!(first, places(&dir.path().join("link")));
         assert_ne!(first, places(&other));
-        let last = first.last().unwrap();
-        assert!(last.starts_with("/tmp"), "{last:?}");
-        assert_eq!(last.file_name().unwrap().len(), 16 + 5);
+        let [.., shared, last] = first.as_slice() else {
+            panic!("{first:?}");
+        };
+        assert!(shared.starts_with("/tmp"), "{shared:?}");
+        assert_eq!(shared.file_name().unwrap().len(), 16 + 5);
+        assert_eq!(*last, run.canonicalize().unwrap().join("engine.sock"));
     }
 
     #[test]
@@ -202,9 +244,23 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_too_long_is_refused() {
-        let long = PathBuf::from(format!("/{}", "x".repeat(MAX_PATH)));
-        let error = check_length(&long).unwrap_err();
-        assert!(error.to_string().contains("107"), "{error}");
+    fn only_sockets_of_engines_are_believed() {
+        for (path, ours) in [
+            ("/run/user/7/impasto/0123456789abcdef.sock", true),
+            ("/home/a/runs/b/engine.sock", true),
+            ("impasto/0123456789abcdef.sock", false),
+            ("/var/run/docker.sock", false),
+            ("/tmp/0123456789abcdeg.sock", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_ours(Path::new(path)), ours, "{path}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            sockets_for(dir.path())
+                .unwrap()
+                .iter()
+                .all(|it| is_ours(it))
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Shared, refuse};
 use super::frame;
-use super::socket::{Socket, is_trusted};
+use super::socket::{Announce, Socket, is_trusted};
 use super::switchboard::Switchboard;
 use super::{MOST_CLIENTS, lock};
 use crate::protocol::{Command, Event, Preview};
@@ -39,14 +39,20 @@ pub struct Server {
 
 impl Server {
     /// Opens a socket for the front ends of a run, at the first of these places
-    /// that takes one, and lets them in from then on. `run` is what the run is called on the command line, `folder` its folder;
-    /// front ends are told both.
+    /// that takes one, and lets them in from then on. `run` is what the run is
+    /// called on the command line, `folder` its folder; front ends are told both.
+    /// `announce` is told where the socket is, now and when it moves. Where no
+    /// place takes a socket it is told why, and they are tried again and again.
     ///
     /// # Errors
-    /// When a server listens there already, in every place something else lies
-    /// or its folder is open to others, or the system has no thread left.
-    pub fn bind(places: &[PathBuf], run: &str, folder: &Path) -> io::Result<Self> {
-        let socket = Socket::bind(places)?;
+    /// When a server listens there already, or the system has no thread left.
+    pub fn open(
+        places: &[PathBuf],
+        run: &str,
+        folder: &Path,
+        announce: Announce,
+    ) -> io::Result<Self> {
+        let socket = Socket::open(places, announce)?;
         let shared = Arc::new(Shared {
             board: Mutex::new(Switchboard::default()),
             heard: Condvar::new(),

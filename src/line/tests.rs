@@ -105,10 +105,11 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::bind(
+        let server = Server::open(
             &[dir.path().join("a.sock")],
             "meadow",
             Path::new("/runs/meadow"),
+            Box::new(|_| {}),
         );
         Self {
             server: Some(server.unwrap()),

@@ -6,6 +6,7 @@
 //! | `inputs/` | the pictures, byte for byte |
 //! | `state.json` | where the run stands |
 //! | `lock` | locked by the process that paints |
+//! | `socket.json` | where that process can be reached |
 //! | `metrics.jsonl` | the losses, a JSON object a line |
 //! | `log.txt` | what else happened |
 //! | `checkpoint/` | what painting goes on from |
@@ -20,6 +21,7 @@
 //! of it is private to its owner, and still read with suspicion: bounded, and
 //! checked. This room knows nothing of tensors or terminals.
 
+mod address;
 pub mod checkpoint;
 pub mod clock;
 mod error;
@@ -35,6 +37,7 @@ mod run;
 mod state;
 mod store;
 
+pub use address::Address;
 pub use error::RunError;
 pub use lock::RunLock;
 pub use log::RunLog;

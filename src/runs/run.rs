@@ -113,6 +113,12 @@ impl Run {
         })
     }
 
+    /// Removes the folder of a run that could not begin: there is nothing in it to
+    /// go on with, only copies of the pictures.
+    pub fn discard(self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
     pub fn name(&self) -> &RunName {
         &self.name
     }

@@ -8,6 +8,7 @@ mod disk;
 mod limits;
 mod line;
 mod processes;
+mod sockets;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,7 +71,16 @@ impl Scene {
     }
 
     fn with_run_in(run: &'static str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::made(tempfile::tempdir(), run)
+    }
+
+    /// Not in the temporary folder, which something is done to.
+    fn elsewhere() -> Self {
+        Self::made(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")), "run")
+    }
+
+    fn made(folder: std::io::Result<tempfile::TempDir>, run: &'static str) -> Self {
+        let folder = folder.expect("a folder");
         let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
         for name in ["china.jpg", "night.jpg"] {
             fs::copy(assets.join(name), folder.path().join(name)).expect("a copy");
