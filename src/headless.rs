@@ -4,9 +4,13 @@
 //! Words and the bar go to stderr. Stdout carries the events where they were
 //! asked for with `-`, else, in a terminal, the finished picture.
 
-use std::fs::{self, OpenOptions};
+mod events;
+
+pub use events::EventSink;
+
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
@@ -39,25 +43,49 @@ pub enum Leave {
     Detach,
 }
 
-/// Tells how a run goes until it ends.
+/// Tells how a run goes until it ends, people and `events`. `signal` is what
+/// [`catch_signals`] gave.
 ///
 /// # Errors
 /// When the run fails or a signal ends it.
-pub fn follow(link: &Link, sizes: Vec<Size>, events: Option<&Path>, leave: Leave) -> Outcome {
-    let mut sink = events.map(EventSink::open).transpose()?;
-    let stdout_is_free = !sink.as_ref().is_some_and(EventSink::is_stdout);
-    let signal = catch_signals()?;
+pub fn follow(
+    link: &Link,
+    sizes: Vec<Size>,
+    mut events: Option<EventSink>,
+    leave: Leave,
+    signal: &AtomicUsize,
+) -> Outcome {
+    let stdout_is_free = !events.as_ref().is_some_and(EventSink::is_stdout);
     let mut display = Display::new(sizes);
+    let outcome = hear(link, signal, leave, &mut display, &mut events);
+    if let Some(events) = events {
+        let told = events.finish(|| take_signal(signal).is_none());
+        display.tell_of_events(told);
+    }
+    if let (true, Ok(Some(output)) | Err((_, Some(output)))) = (stdout_is_free, &outcome) {
+        show_picture(output, None);
+    }
+    outcome.map(drop).map_err(|(failure, _)| failure)
+}
+
+/// Hears what a run tells until it ends. Brings the picture to show, if there is one.
+fn hear(
+    link: &Link,
+    signal: &AtomicUsize,
+    leave: Leave,
+    display: &mut Display,
+    sink: &mut Option<EventSink>,
+) -> Result<Option<PathBuf>, (Failure, Option<PathBuf>)> {
     let mut stopped_by = None;
     loop {
         if leave == Leave::StopUnlessHangup {
             let hangup = SIGHUP as usize;
             let _ = signal.compare_exchange(hangup, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
-        match take_signal(&signal) {
+        match take_signal(signal) {
             Some(number) if leave == Leave::Detach => {
                 display.line("the run goes on without this terminal");
-                return Err(Failure::Stopped(number));
+                return Err((Failure::Stopped(number), None));
             }
             Some(number) => {
                 if stopped_by.replace(number).is_none() {
@@ -73,28 +101,22 @@ pub fn follow(link: &Link, sizes: Vec<Size>, events: Option<&Path>, leave: Leave
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::Failed(
-                    "the painter ended without a word".to_owned(),
-                ));
+                let words = "the painter ended without a word".to_owned();
+                return Err((Failure::Failed(words), None));
             }
         };
-        if let Some(open) = &mut sink
+        if let Some(open) = sink
             && let Err(error) = open.write(&event)
         {
-            display.line(&format!(
-                "the events can no longer be written ({error}); painting on"
-            ));
-            sink = None;
+            display.tell_of_events(Err(error));
+            *sink = None;
         }
         display.show(&event);
         match event {
             Event::Finished { output, .. } => {
-                if let (true, Some(output)) = (stdout_is_free, output) {
-                    show_picture(&output, None);
-                }
-                return match stopped_by.or_else(|| take_signal(&signal)) {
-                    Some(number) => Err(Failure::Stopped(number)),
-                    None => Ok(()),
+                return match stopped_by.or_else(|| take_signal(signal)) {
+                    Some(number) => Err((Failure::Stopped(number), output)),
+                    None => Ok(output),
                 };
             }
             Event::Failed { message, output } => {
@@ -105,7 +127,7 @@ pub fn follow(link: &Link, sizes: Vec<Size>, events: Option<&Path>, leave: Leave
                     None => String::new(),
                 };
                 let message = message.trim_end_matches('.');
-                return Err(Failure::Failed(format!("{message}{place}")));
+                return Err((Failure::Failed(format!("{message}{place}")), None));
             }
             _ => {}
         }
@@ -208,63 +230,6 @@ pub fn take_signal(signal: &AtomicUsize) -> Option<u8> {
         .filter(|number| *number != 0)
 }
 
-/// Where events are written as JSON, one object a line.
-#[derive(Debug)]
-pub enum EventSink {
-    Stdout,
-    File(std::fs::File),
-}
-
-impl EventSink {
-    /// Opens the file to append to; `-` is stdout.
-    ///
-    /// # Errors
-    /// When the file cannot be written to.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::Stdout);
-        }
-        // Appending, so that a wrong name costs nobody a file.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .map(Self::File)
-            .map_err(|error| {
-                Failure::Usage(format!(
-                    "cannot write events to {}: {error}",
-                    display_path(path)
-                ))
-            })
-    }
-
-    fn is_stdout(&self) -> bool {
-        matches!(self, Self::Stdout)
-    }
-
-    /// Writes one event as one line.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        // What goes on before and between iterations is news for people only:
-        // a program's first line is `started`.
-        if matches!(event, Event::Preparing { .. }) {
-            return Ok(());
-        }
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
-        match self {
-            Self::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&line)?;
-                stdout.flush()
-            }
-            Self::File(file) => file.write_all(&line),
-        }
-    }
-}
-
 /// The progress as a bar in a terminal, as a line now and then elsewhere.
 struct Display {
     bar: ProgressBar,
@@ -308,6 +273,17 @@ impl Display {
             say(words);
         } else {
             self.bar.suspend(|| say(words));
+        }
+    }
+
+    /// Says what became of the events, if something did.
+    fn tell_of_events(&self, told: io::Result<u64>) {
+        match told {
+            Ok(0) => {}
+            Ok(count) => self.line(&format!(
+                "{count} events were left out: their reader did not take them"
+            )),
+            Err(error) => self.line(&format!("the events can no longer be written ({error})")),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::line::{Announce, Server, place};
 use crate::protocol::{Command, Event, Link, PreviewSlot, Step};
 use crate::runs::checkpoint::{Checkpoint, Checkpoints};
-use crate::runs::{Address, Metrics, Run, RunError, RunLock, RunLog, RunState, State};
+use crate::runs::{Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunState, State};
 
 /// How soon a command is passed on.
 const TURN: Duration = Duration::from_millis(10);
@@ -52,7 +52,7 @@ pub struct Hosted {
 pub enum HostError {
     #[error(transparent)]
     Run(#[from] RunError),
-    #[error("cannot paint {0}")]
+    #[error("cannot start painting: {0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
     Checkpoint(String),
@@ -73,7 +73,9 @@ pub fn paint(
         Some(job) => job,
         None => run.job()?,
     };
-    let mut checkpoints = Checkpoints::open(&run.checkpoint_folder())?;
+    let folder = run.open_folder()?;
+    let mut checkpoints = Checkpoints::open(&folder)
+        .map_err(|cause| RunError::not_written(&run.checkpoint_folder(), cause))?;
     let from = if checkpoints.is_empty() {
         None
     } else {
@@ -93,9 +95,9 @@ pub fn paint(
             None
         }
     };
-    let metrics = Metrics::open(&run, Some(earlier.unwrap_or(0)))?;
-    let log = RunLog::open(&run)?;
-    let (announce, unreachable) = announce(&run);
+    let metrics = Metrics::open(&folder, Some(earlier.unwrap_or(0)))?;
+    let log = RunLog::open(&folder)?;
+    let (announce, unreachable) = announce(&folder);
     let server = Server::open(
         &place::sockets_for(run.folder())?,
         &run.called(),
@@ -107,15 +109,14 @@ pub fn paint(
     let keeping = Keeping {
         checkpoints,
         from,
-        result: run.result_path(),
-        snapshots: run.snapshots_folder(),
-        preview: run.preview_path(),
+        folder: folder.clone(),
     };
     let (painter, painter_thread) = worker::start(job, Some(keeping))?;
     let (commands, inbox) = channel();
     let (outbox, events) = sync_channel(EVENTS_WAITING);
     let mut host = Host {
         run,
+        folder,
         lock,
         painter,
         server,
@@ -142,14 +143,14 @@ pub fn paint(
                 painter,
                 server,
                 lock,
-                run,
+                folder,
                 ..
             } = host;
             // Without commands to wait for, the painter's thread ends.
             drop(painter);
             let _ = painter_thread.join();
             drop(server);
-            Address::remove(run.folder());
+            Address::remove(&folder);
             drop(lock);
         })?;
     let link = Link {
@@ -162,9 +163,9 @@ pub fn paint(
 
 /// Writes where the run can be reached into its folder, whenever that changes. Why
 /// it cannot be is sent as a notice too.
-fn announce(run: &Run) -> (Announce, Receiver<String>) {
+fn announce(folder: &Folder) -> (Announce, Receiver<String>) {
     let (outbox, notices) = channel();
-    let folder = run.folder().to_owned();
+    let folder = folder.clone();
     let announce = move |socket: Result<&Path, &io::Error>| {
         let socket = socket.map_err(ToString::to_string);
         if let Err(why) = &socket {
@@ -181,6 +182,7 @@ fn announce(run: &Run) -> (Announce, Receiver<String>) {
 
 struct Host {
     run: Run,
+    folder: Folder,
     lock: RunLock,
     painter: Link,
     server: Server,
@@ -403,13 +405,11 @@ impl Host {
         self.state.state = RunState::Painting;
         (self.state.output, self.state.message) = (None, None);
         let _ = self.metrics.flush();
-        let path = self.run.metrics_path();
-        let free =
-            (1..1000).map(|number| self.run.folder().join(format!("metrics-{number}.jsonl")));
-        if let Some(aside) = { free }.find(|path| !path.exists()) {
-            let _ = fs::rename(&path, aside);
+        let free = (1..1000).map(|number| format!("metrics-{number}.jsonl"));
+        if let Some(aside) = { free }.find(|name| !self.folder.has(name)) {
+            let _ = self.folder.rename("metrics.jsonl", &aside);
         }
-        match Metrics::open(&self.run, Some(0)) {
+        match Metrics::open(&self.folder, Some(0)) {
             Ok(metrics) => self.metrics = metrics,
             Err(error) => self.note("losses", Err(error.to_string())),
         }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::paths::is_same_file;
 use crate::picture::{
     self, Picture, PictureError, Source, check_destination, display_path, fit_long_side,
 };
@@ -263,6 +264,11 @@ pub enum PlanError {
     Job(#[from] JobError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(
+        "{file} is the {role} picture, which the painting would overwrite; name another file with \
+         -o"
+    )]
+    Overwrites { file: String, role: &'static str },
 }
 
 impl Plan {
@@ -274,13 +280,43 @@ impl Plan {
     /// when the network is not there.
     pub fn check(&self) -> Result<(), PlanError> {
         check_network(self.preset.network)?;
-        check_destination(&self.output)?;
         self.content.check()?;
         self.style.check()?;
         if let Start::File(path) = &self.preset.start {
             picture::check(path)?;
         }
+        let overwritten = self
+            .pictures()
+            .find(|(_, path)| is_same_file(path, &self.output));
+        if let Some((role, path)) = overwritten {
+            return Err(PlanError::Overwrites {
+                file: display_path(path),
+                role,
+            });
+        }
+        check_destination(&self.output)?;
         Ok(())
+    }
+
+    /// The files of the pictures that go into the run, and what each is.
+    pub fn pictures(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        fn at(file: &PictureFile) -> Option<&Path> {
+            match file {
+                PictureFile::At(path) => Some(path.as_path()),
+                PictureFile::Bundled(..) => None,
+            }
+        }
+        let start = match &self.preset.start {
+            Start::File(path) => Some(path.as_path()),
+            Start::Content | Start::Noise | Start::Style => None,
+        };
+        let all = [
+            ("content", at(&self.content)),
+            ("style", at(&self.style)),
+            ("start", start),
+        ];
+        all.into_iter()
+            .filter_map(|(role, path)| Some((role, path?)))
     }
 
     /// Reads the pictures. `tell` hears what begins.

@@ -21,6 +21,7 @@
 //! - [`headless`] is the front end without a screen: a progress bar and JSON
 //!   lines. [`tui`] is the dashboard. [`preview`] shows pictures in a terminal,
 //!   and [`pace`] tells how fast a run goes; [`timing`] where a start's time goes.
+//!   [`paths`] tells whether two paths name one file.
 
 pub mod assets;
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod host;
 pub mod job;
 pub mod line;
 pub mod pace;
+pub mod paths;
 pub mod picture;
 pub mod preset;
 pub mod preview;

@@ -2,7 +2,6 @@
 //! run.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -13,8 +12,10 @@ use std::time::{Duration, Instant};
 use crate::job::DeviceChoice;
 use crate::line::{Connection, LineError, Role, connect, place};
 use crate::picture::display_path;
-use crate::runs::Run;
+use crate::runs::{Folder, Run};
 
+/// The file in a run's folder that an engine's stderr goes to.
+pub const WORDS: &str = "stderr.txt";
 /// How long an engine may take until it can be talked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(20);
@@ -195,8 +196,9 @@ pub fn launch(
     events: Option<&Path>,
     waiting: Option<Waiting>,
 ) -> Result<Connection, RemoteError> {
-    let words = words(run.folder());
-    let before = words.metadata().map_or(0, |words| words.len());
+    let folder = run.open_folder().map_err(io::Error::other)?;
+    let words = folder.file(WORDS).and_then(|words| words.metadata());
+    let before = words.map_or(0, |words| words.len());
     let order = Order {
         folder: run.folder().to_owned(),
         events: events.map(Path::to_owned),
@@ -216,7 +218,7 @@ pub fn launch(
     loop {
         let places = places(run)?;
         if let Some(status) = engine.0.try_wait()? {
-            let words = last_words(&words, before);
+            let words = last_words(&folder, before);
             return Err(RemoteError::Ended(
                 words.unwrap_or_else(|| format!("the engine ended at once ({status})")),
             ));
@@ -237,11 +239,6 @@ pub fn launch(
     }
 }
 
-/// The file that an engine's stderr goes to.
-pub fn words(folder: &Path) -> PathBuf {
-    folder.join("stderr.txt")
-}
-
 /// Waits for an engine beside everything else, so that nothing stays of one
 /// that ends before this process does.
 fn reap(mut engine: Waiting) -> io::Result<()> {
@@ -252,8 +249,8 @@ fn reap(mut engine: Waiting) -> io::Result<()> {
 }
 
 /// The last line that an engine wrote to its stderr.
-fn last_words(path: &Path, from: u64) -> Option<String> {
-    let mut file = File::open(path).ok()?;
+fn last_words(folder: &Folder, from: u64) -> Option<String> {
+    let mut file = folder.file(WORDS).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(LAST_WORDS))))
         .ok()?;

@@ -9,6 +9,7 @@ use impasto::job::{Compute, DeviceChoice, Job};
 use impasto::picture::{Picture, Source};
 use impasto::preset::{Optimizer, OptimizerKind, Preset, Scale, Start};
 use impasto::protocol::{Command, Event, Link, Step};
+use impasto::runs::Folder;
 use impasto::runs::checkpoint::{Checkpoint, Checkpoints};
 
 /// Longer than any answer takes on a busy machine.
@@ -49,14 +50,19 @@ fn job(kind: OptimizerKind, folder: &Path) -> Job {
     }
 }
 
-fn keeping(folder: &Path, checkpoints: &Path, from: Option<Checkpoint>) -> Keeping {
+fn keeping(run: &Path, from: Option<Checkpoint>) -> Keeping {
+    let folder = Folder::open(run).expect("a folder");
     Keeping {
-        checkpoints: Checkpoints::open(checkpoints).expect("a folder"),
+        checkpoints: Checkpoints::open(&folder).expect("a folder"),
         from,
-        result: folder.join("result.png"),
-        snapshots: folder.to_owned(),
-        preview: folder.join("preview.png"),
+        folder,
     }
+}
+
+fn checkpoint_in(run: &Path) -> Checkpoint {
+    let folder = Folder::open(run).expect("a folder");
+    let mut checkpoints = Checkpoints::open(&folder).expect("a folder");
+    checkpoints.read().expect("a whole one")
 }
 
 fn next(link: &Link) -> Event {
@@ -97,8 +103,8 @@ fn losses(steps: &[Step]) -> Vec<(u32, u32, f64, f64, f64)> {
 fn broken_off(job: Job, after: u32, folder: &Path) -> PathBuf {
     let checkpoints = folder.join("checkpoint");
     let kept = folder.join("kept");
-    let (link, thread) =
-        worker::start(job, Some(keeping(folder, &checkpoints, None))).expect("a thread");
+    let copies = kept.join("checkpoint");
+    let (link, thread) = worker::start(job, Some(keeping(folder, None))).expect("a thread");
     let step = || link.commands.send(Command::Step).expect("the run listens");
     step();
     loop {
@@ -117,10 +123,10 @@ fn broken_off(job: Job, after: u32, folder: &Path) -> PathBuf {
         })
         .expect("the run listens");
     while !matches!(next(&link), Event::Saved { .. }) {}
-    fs::create_dir(&kept).expect("a folder");
+    fs::create_dir_all(&copies).expect("a folder");
     for entry in fs::read_dir(&checkpoints).expect("the folder") {
         let path = entry.expect("a file").path();
-        fs::copy(&path, kept.join(path.file_name().expect("a name"))).expect("a copy");
+        fs::copy(&path, copies.join(path.file_name().expect("a name"))).expect("a copy");
     }
     drop(link);
     thread.join().expect("the painter ends");
@@ -140,10 +146,10 @@ fn a_run_that_goes_on_is_the_unbroken_one_bit_by_bit() {
         for after in [1, 7, 20, 21, 44] {
             let folder = tempfile::tempdir().expect("a folder");
             let kept = broken_off(job(kind, folder.path()), after, folder.path());
-            let from = Checkpoints::open(&kept).expect("it").read().expect("whole");
+            let from = checkpoint_in(&kept);
             assert_eq!(from.notice, None);
             assert_eq!(from.position.iteration, after);
-            let keeping = keeping(folder.path(), &kept, Some(from));
+            let keeping = keeping(&kept, Some(from));
             let (link, thread) =
                 worker::start(job(kind, folder.path()), Some(keeping)).expect("a thread");
             let steps = rest(&link);
@@ -162,19 +168,16 @@ fn without_its_history_the_run_still_comes_to_its_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let kind = OptimizerKind::Lbfgs;
     let kept = broken_off(job(kind, folder.path()), 12, folder.path());
-    for entry in fs::read_dir(&kept).expect("the folder") {
+    for entry in fs::read_dir(kept.join("checkpoint")).expect("the folder") {
         let path = entry.expect("a file").path();
         if path.to_string_lossy().contains("frozen") {
             fs::remove_file(path).expect("removed");
         }
     }
-    let from = Checkpoints::open(&kept).expect("it").read().expect("whole");
+    let from = checkpoint_in(&kept);
     assert!(from.notice.is_some());
-    let (link, _) = worker::start(
-        job(kind, folder.path()),
-        Some(keeping(folder.path(), &kept, Some(from))),
-    )
-    .expect("a thread");
+    let (link, _) = worker::start(job(kind, folder.path()), Some(keeping(&kept, Some(from))))
+        .expect("a thread");
     let steps = rest(&link);
     assert_eq!(steps.first().map(|step| step.iteration), Some(13));
     assert_eq!(steps.last().map(|step| step.iteration), Some(50));

@@ -16,7 +16,8 @@ pub fn attach(args: &AttachArgs) -> Outcome {
     let connection = remote::reach(&run, role)?;
     if args.screen.headless || !tui::opens_here() {
         let sizes = run.job()?.sizes();
-        return headless::follow(&connection.link, sizes, None, Leave::Detach);
+        let signal = headless::catch_signals()?;
+        return headless::follow(&connection.link, sizes, None, Leave::Detach, &signal);
     }
     let started = keep::started(&run, connection);
     tui::attach(arrival(&run), started, (&args.screen).into())

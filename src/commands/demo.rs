@@ -9,12 +9,13 @@ use crate::job::{Overrides, Plan};
 use crate::preset::Library;
 
 pub fn demo(args: &DemoArgs) -> Outcome {
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| unused_name("impasto-demo"));
+    let preset = Library::open().find("demo")?;
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None => unused_name("impasto-demo")?,
+    };
     let plan = Plan {
-        preset: Library::open().find("demo")?,
+        preset,
         content: assets::PHOTOGRAPH,
         style: assets::PAINTING,
         compute: (&args.compute).into(),

@@ -1,9 +1,7 @@
 //! `impasto engine`: paints a run without a front end of its own. The other
 //! commands start it; people need not.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -15,7 +13,7 @@ use crate::headless::{self, EventSink, say};
 use crate::host::{self, Ending};
 use crate::protocol::Command;
 use crate::remote::{self, Order};
-use crate::runs::Run;
+use crate::runs::{Folder, Run};
 
 /// How soon a signal is noticed.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -44,8 +42,10 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         },
     };
     let signal = headless::catch_signals()?;
-    let mut sink = order.events.as_deref().map(EventSink::open).transpose()?;
     let run = Run::open(&order.folder)?;
+    let events = order.events.as_deref();
+    let sink = events.map(|path| EventSink::open(path, &[&run.record().output]));
+    let mut sink = sink.transpose()?;
     let lock = run.lock()?;
     let hosted = host::paint(run, lock, None, Ending::WhenAlone)?;
     loop {
@@ -66,6 +66,13 @@ pub fn engine(args: &EngineArgs) -> Outcome {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
+    if let Some(sink) = sink {
+        match sink.finish(|| true) {
+            Ok(0) => {}
+            Ok(count) => say(&format!("{count} events were not taken by their reader")),
+            Err(error) => say(&format!("the events can no longer be written ({error})")),
+        }
+    }
     hosted
         .thread
         .join()
@@ -74,9 +81,6 @@ pub fn engine(args: &EngineArgs) -> Outcome {
 
 /// Writes what is said on stderr to a file of the run.
 fn keep_words(folder: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let options = options.append(true).create(true).mode(0o600);
-    Ok(rustix::stdio::dup2_stderr(
-        options.open(remote::words(folder))?,
-    )?)
+    let file = Folder::open(folder)?.append(remote::WORDS)?;
+    Ok(rustix::stdio::dup2_stderr(file)?)
 }

@@ -67,7 +67,7 @@ pub fn engine(
                 // That it can be opened was looked at before.
                 let events = events.as_deref();
                 return Ok(Started {
-                    events: events.and_then(|path| EventSink::open(path).ok()),
+                    events: events.and_then(|path| EventSink::open(path, &[]).ok()),
                     ..in_process(plan, job)?
                 });
             }

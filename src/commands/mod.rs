@@ -194,7 +194,10 @@ impl From<RunError> for Failure {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            HostError::Run(error) => error.into(),
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 

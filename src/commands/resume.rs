@@ -15,19 +15,24 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         .as_ref()
         .is_some_and(|path| path.as_os_str() == "-");
     if args.screen.headless || stdout_is_taken || !tui::opens_here() {
+        let signal = headless::catch_signals()?;
         let lock = run.lock()?;
         let job = run.job()?;
         let sizes = job.sizes();
-        let hosted = host::paint(run, lock, Some(job), Ending::AtOnce)?;
         let events = args.events.as_deref();
-        let outcome = headless::follow(&hosted.link, sizes, events, Leave::Stop);
+        let sink = events.map(|path| EventSink::open(path, &[&job.output]));
+        let sink = sink.transpose()?;
+        let hosted = host::paint(run, lock, Some(job), Ending::AtOnce)?;
+        let outcome = headless::follow(&hosted.link, sizes, sink, Leave::Stop, &signal);
         drop(hosted.link);
         let _ = hosted.thread.join();
         return outcome;
     }
     let events = args.events.as_deref();
     // A file that cannot be had is told now, not by an engine.
-    events.map(EventSink::open).transpose()?;
+    if let Some(path) = events {
+        EventSink::check(path, &[&run.record().output])?;
+    }
     let connection = remote::launch(&run, events, None)?;
     let started = keep::started(&run, connection);
     tui::attach(attach::arrival(&run), started, (&args.screen).into())

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use signal_hook::consts::SIGHUP;
+
 use super::{Failure, Outcome, keep};
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
 use crate::engine::warm_up;
 use crate::headless::{self, EventSink, Leave};
 use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
-use crate::picture::{self, Source, display_path};
+use crate::picture::{self, PictureError, Source, display_path};
 use crate::preset::{Library, Preset};
 use crate::{timing, tui};
+
+const HANGUP: u8 = SIGHUP as u8;
 
 pub fn run(args: &RunArgs) -> Outcome {
     let overrides = Overrides {
@@ -26,54 +30,95 @@ pub fn run(args: &RunArgs) -> Outcome {
         Some(path) => (from_recipe(path, args)?, None),
     };
     let preset = overrides.apply(preset)?;
-    let output = match &args.output {
-        Some(output) => output.clone(),
-        None => unused_output(&args.content, &args.style),
-    };
-    let plan = Plan {
+    let content = PictureFile::At(args.content.clone());
+    let style = PictureFile::At(args.style.clone());
+    let plan = |output| Plan {
         preset,
-        content: PictureFile::At(args.content.clone()),
-        style: PictureFile::At(args.style.clone()),
+        content,
+        style,
         compute: (&args.compute).into(),
         output,
         preset_name,
         overrides,
+    };
+    let plan = match &args.output {
+        Some(output) => plan(output.clone()),
+        None => plan(unused_output(&args.content, &args.style)?),
     };
     paint(plan, &args.keep, &args.screen, args.events.as_deref())
 }
 
 /// Paints under the dashboard where there is a terminal for it, else with a
 /// progress line.
+///
+/// # Errors
+/// When the run cannot be begun, fails, or is ended by a signal. A reserved name that
+/// no picture was saved under is free again, unless the run goes on elsewhere.
 pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&Path>) -> Outcome {
-    plan.check()?;
     let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
-    let stays = keep.on_hangup == OnHangup::Detach;
     if screen.headless || stdout_is_taken || !tui::opens_here() {
+        paint_headless(&plan, keep, events)
+    } else {
+        paint_in_dashboard(plan, keep, screen, events)
+    }
+}
+
+fn paint_headless(plan: &Plan, keep: &KeepArgs, events: Option<&Path>) -> Outcome {
+    let leave = match keep.on_hangup {
+        OnHangup::Detach => Leave::StopUnlessHangup,
+        OnHangup::Stop => Leave::Stop,
+    };
+    let begin = || -> Result<_, Failure> {
+        let signal = headless::catch_signals()?;
+        plan.check()?;
+        let sink = events.map(|path| EventSink::open(path, &files(plan)));
+        let sink = sink.transpose()?;
         warm_up::start(plan.compute.device);
         let job = plan.clone().load(&mut |_| {})?;
         timing::mark("the pictures are read");
+        match headless::take_signal(&signal) {
+            Some(HANGUP) if leave == Leave::StopUnlessHangup => {}
+            Some(number) => return Err(Failure::Stopped(number)),
+            None => {}
+        }
         let sizes = job.sizes();
-        let (link, thread) = keep::paint_here(&plan, job, keep.run_dir.as_deref())?;
-        let leave = if stays {
-            Leave::StopUnlessHangup
-        } else {
-            Leave::Stop
-        };
-        let outcome = headless::follow(&link, sizes, events, leave);
-        // Without commands to wait for, a painter's thread ends.
-        drop(link);
-        let _ = thread.join();
-        return outcome;
-    }
+        let (link, thread) = keep::paint_here(plan, job, keep.run_dir.as_deref())?;
+        Ok((signal, sink, sizes, link, thread))
+    };
+    let begun = begin().inspect_err(|_| picture::release(&plan.output));
+    let (signal, sink, sizes, link, thread) = begun?;
+    let outcome = headless::follow(&link, sizes, sink, leave, &signal);
+    // Without commands to wait for, a painter's thread ends.
+    drop(link);
+    let _ = thread.join();
+    outcome
+}
+
+fn paint_in_dashboard(
+    plan: Plan,
+    keep: &KeepArgs,
+    screen: &ScreenArgs,
+    events: Option<&Path>,
+) -> Outcome {
+    // A file that cannot be had is told now, not by an engine.
+    let check = || -> Outcome {
+        plan.check()?;
+        events.map_or(Ok(()), |path| EventSink::check(path, &files(&plan)))
+    };
+    check().inspect_err(|_| picture::release(&plan.output))?;
     let options = tui::Options {
-        stop_on_hangup: !stays,
+        stop_on_hangup: keep.on_hangup == OnHangup::Stop,
         ..screen.into()
     };
-    // A file that cannot be had is told now, not by an engine.
-    events.map(EventSink::open).transpose()?;
     let device = Some(plan.compute.device);
     let mut engine = keep::engine(keep.run_dir.clone(), events.map(Path::to_owned), device);
     tui::paint(plan, options, &mut engine)
+}
+
+/// The files that events must not go to.
+fn files(plan: &Plan) -> Vec<&Path> {
+    let pictures = plan.pictures().map(|(_, path)| path);
+    pictures.chain([plan.output.as_path()]).collect()
 }
 
 impl From<&ScreenArgs> for tui::Options {
@@ -116,24 +161,22 @@ fn warn_if_other(role: &str, input: &Input, source: &Source) {
     }
 }
 
-/// A name in the working folder for the picture of these two that does not
-/// exist yet.
-pub fn unused_output(content: &Path, style: &Path) -> PathBuf {
+/// Reserves a name in the working folder for the picture of these two.
+///
+/// # Errors
+/// As [`picture::reserve`].
+pub fn unused_output(content: &Path, style: &Path) -> Result<PathBuf, PictureError> {
     unused_name(&format!("{}-{}", stem(content), stem(style)))
 }
 
-/// A PNG in the working folder that does not exist yet: `stem.png`,
-/// `stem-2.png` …
-pub fn unused_name(stem: &str) -> PathBuf {
-    let first = PathBuf::from(format!("{stem}.png"));
-    if !first.exists() {
-        return first;
-    }
-    let numbered = |number: u32| PathBuf::from(format!("{stem}-{number}.png"));
-    (2..10_000)
-        .map(numbered)
-        .find(|path| !path.exists())
-        .unwrap_or(first)
+/// Reserves a name in the working folder: `stem.png`, `stem-2.png` …
+///
+/// # Errors
+/// As [`picture::reserve`].
+pub fn unused_name(stem: &str) -> Result<PathBuf, PictureError> {
+    let numbered = (2..10_000).map(|number| format!("{stem}-{number}.png"));
+    let names = std::iter::once(format!("{stem}.png")).chain(numbered);
+    picture::reserve(names.map(PathBuf::from))
 }
 
 /// The file's name without its extension, fit for another file's name.

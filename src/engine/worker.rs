@@ -20,7 +20,7 @@ use super::device;
 use super::painter::Painter;
 use super::preview::PreviewCopy;
 use crate::job::{Job, Painted, Recipe, check_network, go_on_from};
-use crate::picture;
+use crate::picture::{self, Picture};
 use crate::preset::{Preset, Start};
 use crate::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
 use crate::runs::checkpoint::Checkpoint;
@@ -95,6 +95,7 @@ fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: O
     while let Some(job) = next.take() {
         let mut steps = Steps::new(line, FIRST_STEPS);
         let from = from.take();
+        let output = job.output.clone();
         match begin(job, from.as_ref(), &mut |what| steps.tell(what)) {
             Ok(painter) => {
                 let mut worker = Worker::new(painter, line, steps, keeper.as_deref_mut());
@@ -106,10 +107,13 @@ fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: O
                 }
                 next = worker.paint();
             }
-            Err(error) => line.tell(Event::Failed {
-                message: error.to_string(),
-                output: None,
-            }),
+            Err(error) => {
+                picture::release(&output);
+                line.tell(Event::Failed {
+                    message: error.to_string(),
+                    output: None,
+                });
+            }
         }
     }
 }
@@ -368,12 +372,13 @@ impl<'a> Worker<'a> {
                 output,
             } => {
                 self.drain()?;
-                match self.restarted(*preset, from, output) {
+                match self.restarted(*preset, from, output.clone()) {
                     Ok(next) => {
                         self.next = Some(next);
                         self.mode = Mode::Stopping;
                     }
                     Err(why) => {
+                        picture::release(&output);
                         let message = format!("no new run was begun: {why}");
                         self.line.tell(Event::Notice { iteration, message });
                     }
@@ -381,13 +386,21 @@ impl<'a> Worker<'a> {
             }
             Command::Snapshot { output } => {
                 self.drain()?;
-                let output = match &self.keeper {
-                    Some(keeper) if output.as_os_str().is_empty() => keeper.snapshot(iteration),
-                    _ => output,
+                let saved = match &self.keeper {
+                    Some(keeper) if output.as_os_str().is_empty() => {
+                        let snapshot = self.picture_and_recipe();
+                        snapshot.and_then(|(picture, recipe)| {
+                            keeper.keep_snapshot(iteration, &picture, &recipe)
+                        })
+                    }
+                    _ => self.save(&output).map(|()| output.clone()),
                 };
-                let event = match self.save(&output) {
-                    Ok(()) => Event::Saved { iteration, output },
-                    Err(message) => Event::Notice { iteration, message },
+                let event = match saved {
+                    Ok(output) => Event::Saved { iteration, output },
+                    Err(message) => {
+                        picture::release(&output);
+                        Event::Notice { iteration, message }
+                    }
                 };
                 self.line.tell(event);
             }
@@ -483,6 +496,7 @@ impl<'a> Worker<'a> {
             0 => (None, None),
             _ => self.save_patiently(result.is_ok()),
         };
+        picture::release(&self.painter.job().output);
         timing::mark("the picture is saved");
         let event = match (result, saved) {
             (Ok(()), (output, None)) => Event::Finished {
@@ -541,13 +555,15 @@ impl<'a> Worker<'a> {
     /// there is one. Returns where it is and what went wrong.
     fn save_in_place(&self) -> (Option<PathBuf>, Option<String>) {
         let output = &self.painter.job().output;
-        let kept = self.keeper.as_ref().map(|keeper| keeper.result.as_path());
-        let kept = kept.filter(|kept| self.save(kept).is_ok());
+        let kept = self.keeper.as_ref().and_then(|keeper| {
+            let (picture, recipe) = self.picture_and_recipe().ok()?;
+            keeper.keep_result(&picture, &recipe).ok()
+        });
         let problem = match self.save(output) {
             Ok(()) => return (Some(output.clone()), None),
             Err(problem) => problem,
         };
-        (kept.map(Path::to_owned), Some(problem))
+        (kept, Some(problem))
     }
 
     /// Saves the picture in the temporary folder: all that is left to try. Others
@@ -569,10 +585,15 @@ impl<'a> Worker<'a> {
     }
 
     fn save(&self, output: &Path) -> Result<(), String> {
+        let (picture, recipe) = self.picture_and_recipe()?;
+        picture::save(&picture, output, Some(&recipe)).map_err(|error| error.to_string())
+    }
+
+    fn picture_and_recipe(&self) -> Result<(Picture, String), String> {
         let picture = self.painter.picture().map_err(|error| error.to_string())?;
         let picture = picture.ok_or("there is no picture to save yet")?;
         let recipe = serde_json::to_string(&self.recipe()).map_err(|error| error.to_string())?;
-        picture::save(&picture, output, Some(&recipe)).map_err(|error| error.to_string())
+        Ok((picture, recipe))
     }
 
     fn recipe(&self) -> Recipe {

@@ -1,15 +1,13 @@
 //! Pixels to files, and the recipe inside a PNG.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Cursor, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Cursor};
+use std::path::Path;
 
 use image::codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, tiff::TiffEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageResult};
-use tempfile::NamedTempFile;
 
 use super::decode::read_file;
+use super::destination::write_whole;
 use super::error::display_reason;
 use super::{Picture, PictureError, display_path};
 
@@ -74,23 +72,6 @@ pub fn output_format(path: &Path) -> Result<OutputFormat, PictureError> {
     }
 }
 
-/// Checks, before hours of painting, what [`save`] will need: a known
-/// extension, and a folder that exists and may be written to. Leaves nothing
-/// behind.
-///
-/// # Errors
-/// The error that [`save`] would give.
-pub fn check_destination(path: &Path) -> Result<OutputFormat, PictureError> {
-    let format = output_format(path)?;
-    if path.is_dir() {
-        return Err(PictureError::FolderInTheWay {
-            file: display_path(path),
-        });
-    }
-    staging_file(path).map_err(|cause| not_written(path, cause))?;
-    Ok(format)
-}
-
 /// Writes a picture in the format that the path's extension names, whole or
 /// not at all: an older file of that name stays as it was until the new one is
 /// complete and on the disk.
@@ -103,13 +84,7 @@ pub fn check_destination(path: &Path) -> Result<OutputFormat, PictureError> {
 /// recipe longer than [`MAX_RECIPE_BYTES`], or the file cannot be written
 /// (folder missing or closed, disk full). No partial file is left behind.
 pub fn save(picture: &Picture, path: &Path, recipe: Option<&str>) -> Result<(), PictureError> {
-    let bytes = encode(picture, path, recipe)?;
-    if path.is_dir() {
-        return Err(PictureError::FolderInTheWay {
-            file: display_path(path),
-        });
-    }
-    write_whole(path, &bytes).map_err(|cause| not_written(path, cause))
+    write_whole(path, &encode(picture, path, recipe)?)
 }
 
 /// The recipe that [`save`] stored in a PNG: JSON text, not yet parsed.
@@ -161,9 +136,16 @@ fn find_recipe<R: io::BufRead + io::Seek>(
         .cloned()
 }
 
-/// The bytes of the file. They are made in memory, so that what can go wrong
+/// The bytes of the file that [`save`] writes. They are made in memory, so that what can go wrong
 /// with the disk is apart from what can go wrong with the picture.
-fn encode(picture: &Picture, path: &Path, recipe: Option<&str>) -> Result<Vec<u8>, PictureError> {
+///
+/// # Errors
+/// Those of [`save`], but for those of the disk.
+pub fn encode(
+    picture: &Picture,
+    path: &Path,
+    recipe: Option<&str>,
+) -> Result<Vec<u8>, PictureError> {
     let format = output_format(path)?;
     let file = display_path(path);
     if recipe.is_some_and(|recipe| recipe.len() > MAX_RECIPE_BYTES) {
@@ -231,63 +213,6 @@ fn encode_other(
         OutputFormat::Png | OutputFormat::Tiff => {
             TiffEncoder::new(bytes).write_image(rgb, width, height, colour)
         }
-    }
-}
-
-/// Dropped before it takes its name, a staging file removes itself.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut staging = staging_file(path)?;
-    staging.write_all(bytes)?;
-    staging.as_file().sync_all()?;
-    staging.persist(destination(path))?;
-    Ok(())
-}
-
-/// A new file beside the destination, with the permissions of the file that it
-/// replaces, or those of any new file.
-fn staging_file(path: &Path) -> io::Result<NamedTempFile> {
-    let destination = destination(path);
-    let before = fs::metadata(&destination);
-    let mode = before.map_or(0o666, |before| before.permissions().mode() & 0o666);
-    tempfile::Builder::new()
-        .prefix(".impasto-")
-        .suffix(".part")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder_of(&destination))
-}
-
-/// Where the file really lies: a link to a picture stays a link.
-fn destination(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn not_written(path: &Path, cause: io::Error) -> PictureError {
-    let destination = destination(path);
-    let file = display_path(path);
-    let folder = folder_of(&destination);
-    // Some folders, such as /proc, exist and say "not found" to a new file.
-    let missing = !folder.is_dir();
-    let folder = display_path(folder);
-    match cause.kind() {
-        _ if missing => PictureError::FolderMissing { file, folder },
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            PictureError::FolderClosed { file, folder }
-        }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            PictureError::DiskFull { file, folder }
-        }
-        _ => PictureError::NotWritten {
-            file,
-            folder,
-            cause,
-        },
     }
 }
 

@@ -111,6 +111,18 @@ pub enum PictureError {
     #[error("Cannot write {file}: there is a folder of that name. Choose another name.")]
     FolderInTheWay { file: String },
 
+    #[error(
+        "Cannot write {file}: a name that ends in / names a folder. Name a picture file, such as \
+         picture.png."
+    )]
+    NameOfFolder { file: String },
+
+    #[error(
+        "Cannot write {file}: a pipe, a device or some other special file has that name. \
+         Choose another name."
+    )]
+    NotOrdinaryInTheWay { file: String },
+
     #[error("Cannot write {file} in the folder {folder}: {cause}. Choose another name or folder.")]
     NotWritten {
         file: String,

@@ -15,15 +15,15 @@ use std::sync::Arc;
 
 mod colour;
 mod decode;
+mod destination;
 mod encode;
 mod error;
 mod jpeg;
 mod resize;
 
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, Source, check, load, load_bytes};
-pub use encode::{
-    MAX_RECIPE_BYTES, OutputFormat, check_destination, output_format, read_recipe, save,
-};
+pub use destination::{check_destination, release, reserve};
+pub use encode::{MAX_RECIPE_BYTES, OutputFormat, encode, output_format, read_recipe, save};
 pub use error::{PictureError, display_path};
 pub use resize::fit_long_side;
 

@@ -2,12 +2,14 @@
 //! folders for sockets follow from the environment, which may be another one in
 //! the shell from which somebody looks for the run.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Result, Run, RunError, files};
+use super::{Folder, Result, Run, RunError, files};
+
+/// Its name in the run's folder.
+const FILE: &str = "socket.json";
 
 /// Where the process that paints a run can be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,17 +42,17 @@ impl Address {
     ///
     /// # Errors
     /// When it cannot be written. What was written before stays.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = path(folder);
+    pub fn write(&self, folder: &Folder) -> Result<()> {
         let bytes = serde_json::to_vec(self).map_err(|error| RunError::Unwritable {
             reason: error.to_string(),
         })?;
-        files::write(&path, &bytes, false).map_err(|cause| RunError::not_written(&path, cause))
+        let written = folder.write(FILE, &bytes, false);
+        written.map_err(|cause| RunError::not_written(&folder.path().join(FILE), cause))
     }
 
     /// Removes it from a run's folder: nobody can be reached there any more.
-    pub fn remove(folder: &Path) {
-        let _ = fs::remove_file(path(folder));
+    pub fn remove(folder: &Folder) {
+        let _ = folder.remove(FILE);
     }
 }
 
@@ -59,12 +61,9 @@ impl Run {
     /// and has said so.
     pub fn address(&self) -> Option<Address> {
         let pid = self.painter_pid()?;
-        let bytes = files::read(&path(self.folder()), files::LONGEST_TEXT).ok()?;
+        let folder = Folder::open(self.folder()).ok()?;
+        let bytes = folder.read(FILE, files::LONGEST_TEXT).ok()?;
         let address: Address = serde_json::from_slice(&bytes).ok()?;
         (address.pid == pid).then_some(address)
     }
-}
-
-fn path(folder: &Path) -> PathBuf {
-    folder.join("socket.json")
 }

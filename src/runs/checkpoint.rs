@@ -11,20 +11,21 @@
 //! header, and the arrays one after another, little-endian.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
+use super::Folder;
 use crate::job::{Input, Size};
 use crate::picture::display_path;
 use crate::preset::Preset;
 use crate::protocol::Step;
 
+/// The folder of the checkpoints in a run's folder.
+pub(super) const FOLDER: &str = "checkpoint";
 const MAGIC: &[u8; 8] = b"IMPASTO\x01";
 /// The longest header that is read.
 const MOST_HEADER: u64 = 16 << 20;
@@ -135,10 +136,10 @@ struct Frozen {
     sha256: String,
 }
 
-/// The checkpoints of one run, in a folder of their own.
+/// The checkpoints of one run, in a folder of their own in the run's.
 #[derive(Debug)]
 pub struct Checkpoints {
-    folder: PathBuf,
+    run: Folder,
     /// The number of the next one.
     next: u64,
     /// The frozen arrays of each generation.
@@ -146,22 +147,19 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Those in `folder`, which is made if it is not there.
+    /// Those in the folder of a run. Theirs is made if it is not there.
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn open(folder: &Path) -> io::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+    pub fn open(run: &Folder) -> io::Result<Self> {
+        let folder = run.make_folder(FOLDER)?;
         let mut checkpoints = Self {
-            folder: folder.to_owned(),
+            run: run.clone(),
             next: 0,
             generations: Default::default(),
         };
         for generation in 0..GENERATIONS {
-            if let Ok((header, _)) = read_header(&checkpoints.generation(generation)) {
+            if let Ok((header, _)) = read_header(&folder, &generation_name(generation)) {
                 checkpoints.next = checkpoints.next.max(header.number + 1);
                 let slot = (header.number % GENERATIONS) as usize;
                 checkpoints.generations[slot] = header.frozen;
@@ -172,7 +170,7 @@ impl Checkpoints {
 
     /// Whether there is none, not even a broken one.
     pub fn is_empty(&self) -> bool {
-        !any_in(&self.folder)
+        !any_in(&self.run)
     }
 
     /// The frozen arrays that are on the disk.
@@ -190,11 +188,8 @@ impl Checkpoints {
         let number = self.next;
         // Somebody may have tidied up. If the run's own folder is gone, this is no
         // place to go on from.
-        match DirBuilder::new().mode(0o700).create(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let frozen = self.write_frozen(number, &contents.frozen)?;
+        let folder = self.run.make_folder(FOLDER)?;
+        let frozen = self.write_frozen(&folder, number, &contents.frozen)?;
         let header = Header {
             number,
             position: position.clone(),
@@ -211,20 +206,26 @@ impl Checkpoints {
         };
         parts().for_each(|part| digest.update(part));
         let digest = digest.finalize();
-        self.write_file(&self.generation(number), |file| {
+        folder.write_with(&generation_name(number), true, |file| {
             file.write_all(MAGIC)?;
             file.write_all(&digest)?;
             parts().try_for_each(|part| file.write_all(part))
         })?;
+        folder.sync()?;
         self.generations[(number % GENERATIONS) as usize] = header.frozen;
         self.next = number + 1;
-        self.sweep();
+        self.sweep(&folder);
         Ok(())
     }
 
     /// Writes the frozen arrays that are new into one file, and tells where
     /// each of them is.
-    fn write_frozen(&self, number: u64, frozen: &[Array]) -> io::Result<Vec<Frozen>> {
+    fn write_frozen(
+        &self,
+        folder: &Folder,
+        number: u64,
+        frozen: &[Array],
+    ) -> io::Result<Vec<Frozen>> {
         let known: BTreeMap<&str, &Frozen> = self
             .generations
             .iter()
@@ -248,46 +249,29 @@ impl Checkpoints {
             new.push(array);
         }
         if !new.is_empty() {
-            self.write_file(&self.frozen(number), |file| {
+            folder.write_with(&frozen_name(number), true, |file| {
                 new.iter()
                     .try_for_each(|array| file.write_all(&array.bytes))
             })?;
+            folder.sync()?;
         }
         Ok(all)
     }
 
-    /// Writes a file whole or not at all.
-    fn write_file(
-        &self,
-        path: &Path,
-        write: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(&self.folder)?;
-        write(file.as_file_mut())?;
-        // A name must not be there before its bytes are, even if the power goes.
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(&self.folder)?.sync_all()
-    }
-
     /// Removes what no checkpoint refers to any more, and what was left half
     /// written when the power went.
-    fn sweep(&self) {
-        let used: BTreeSet<PathBuf> = self
+    fn sweep(&self, folder: &Folder) {
+        let used: BTreeSet<String> = self
             .generations
             .iter()
             .flatten()
-            .map(|frozen| self.frozen(frozen.file))
+            .map(|frozen| frozen_name(frozen.file))
             .collect();
-        let Ok(entries) = fs::read_dir(&self.folder) else {
-            return;
-        };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let ours = name.starts_with(FROZEN) || name.starts_with(".tmp");
-            if ours && !used.contains(&path) {
+        for name in folder.names().unwrap_or_default() {
+            let ours = name.starts_with(FROZEN) || Folder::is_staging(&name);
+            if ours && !used.contains(&name) {
                 // Another try follows.
-                let _ = fs::remove_file(&path);
+                let _ = folder.remove(&name);
             }
         }
     }
@@ -298,13 +282,14 @@ impl Checkpoints {
     /// # Errors
     /// A sentence, when there is none.
     pub fn read(&mut self) -> Result<Checkpoint, String> {
-        let mut found: Vec<(u64, PathBuf)> = (0..GENERATIONS)
-            .map(|generation| self.generation(generation))
+        let folder = self.run.folder(FOLDER).map_err(|error| error.to_string())?;
+        let mut found: Vec<(u64, String)> = (0..GENERATIONS)
+            .map(generation_name)
             // A header that cannot be read is worth a word too.
-            .filter(|path| path.exists())
-            .map(|path| {
-                let header = read_header(&path);
-                (header.map_or(u64::MAX, |(header, _)| header.number), path)
+            .filter(|name| folder.has(name))
+            .map(|name| {
+                let header = read_header(&folder, &name);
+                (header.map_or(u64::MAX, |(header, _)| header.number), name)
             })
             .collect();
         found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
@@ -312,8 +297,8 @@ impl Checkpoints {
             return Err("it has no checkpoint yet".to_owned());
         }
         let mut broken = Vec::new();
-        for (number, path) in found {
-            match self.read_generation(&path) {
+        for (number, name) in found {
+            match read_generation(&folder, &name) {
                 Ok(mut checkpoint) => {
                     if !broken.is_empty() {
                         checkpoint.notice = Some(format!(
@@ -336,90 +321,89 @@ impl Checkpoints {
             "none of the checkpoints can be used in {} ({}). Begin a new run with the pictures in \
              the run's folder `inputs`, or remove the folder of the checkpoints: `impasto resume` \
              then paints from the beginning",
-            display_path(&self.folder),
+            display_path(folder.path()),
             broken.join("; ")
         ))
     }
+}
 
-    fn read_generation(&self, path: &Path) -> io::Result<Checkpoint> {
-        let (header, mut data) = read_header(path)?;
-        let mut digest = Sha256::new();
-        digest.update(&data.hashed);
-        let mut arrays = Vec::with_capacity(header.arrays.len());
-        for entry in header.arrays {
-            let mut bytes = vec![0; bounded(entry.bytes, data.left)?];
-            data.left -= entry.bytes;
-            fill(&mut data.file, &mut bytes)?;
-            digest.update(&bytes);
-            arrays.push(array(entry, bytes));
-        }
-        if data.left != 0 || digest.finalize().as_slice() != data.sha256 {
-            return Err(damaged("its check sum is another one"));
-        }
-        // Without the frozen arrays the run goes on, only less well informed.
-        let (frozen, notice) = match self.read_frozen(header.frozen) {
-            Ok(frozen) => (frozen, None),
-            Err(error) => (
-                Vec::new(),
-                Some(format!(
-                    "the optimizer's history is broken ({error}); it starts anew"
-                )),
-            ),
+fn read_generation(folder: &Folder, name: &str) -> io::Result<Checkpoint> {
+    let (header, mut data) = read_header(folder, name)?;
+    let mut digest = Sha256::new();
+    digest.update(&data.hashed);
+    let mut arrays = Vec::with_capacity(header.arrays.len());
+    for entry in header.arrays {
+        let mut bytes = vec![0; bounded(entry.bytes, data.left)?];
+        data.left -= entry.bytes;
+        fill(&mut data.file, &mut bytes)?;
+        digest.update(&bytes);
+        arrays.push(array(entry, bytes));
+    }
+    if data.left != 0 || digest.finalize().as_slice() != data.sha256 {
+        return Err(damaged("its check sum is another one"));
+    }
+    // Without the frozen arrays the run goes on, only less well informed.
+    let (frozen, notice) = match read_frozen(folder, header.frozen) {
+        Ok(frozen) => (frozen, None),
+        Err(error) => (
+            Vec::new(),
+            Some(format!(
+                "the optimizer's history is broken ({error}); it starts anew"
+            )),
+        ),
+    };
+    Ok(Checkpoint {
+        position: header.position,
+        contents: Contents {
+            numbers: header.numbers,
+            arrays,
+            frozen,
+        },
+        notice,
+    })
+}
+
+fn read_frozen(folder: &Folder, frozen: Vec<Frozen>) -> io::Result<Vec<Array>> {
+    let mut files: BTreeMap<u64, File> = BTreeMap::new();
+    let mut arrays = Vec::with_capacity(frozen.len());
+    for Frozen {
+        entry,
+        file,
+        offset,
+        sha256,
+    } in frozen
+    {
+        let open = match files.remove(&file) {
+            Some(open) => open,
+            None => folder.file(&frozen_name(file))?,
         };
-        Ok(Checkpoint {
-            position: header.position,
-            contents: Contents {
-                numbers: header.numbers,
-                arrays,
-                frozen,
-            },
-            notice,
-        })
-    }
-
-    fn read_frozen(&self, frozen: Vec<Frozen>) -> io::Result<Vec<Array>> {
-        let mut files: BTreeMap<u64, File> = BTreeMap::new();
-        let mut arrays = Vec::with_capacity(frozen.len());
-        for Frozen {
-            entry,
-            file,
-            offset,
-            sha256,
-        } in frozen
-        {
-            let open = match files.remove(&file) {
-                Some(open) => open,
-                None => File::open(self.frozen(file))?,
-            };
-            let open = files.entry(file).or_insert(open);
-            let length = open.metadata()?.len();
-            let mut bytes = vec![0; bounded(entry.bytes, length.saturating_sub(offset))?];
-            open.seek(SeekFrom::Start(offset))?;
-            fill(open, &mut bytes)?;
-            if hex(&Sha256::digest(&bytes)) != sha256 {
-                return Err(damaged("a check sum is another one"));
-            }
-            arrays.push(array(entry, bytes));
+        let open = files.entry(file).or_insert(open);
+        let length = open.metadata()?.len();
+        let mut bytes = vec![0; bounded(entry.bytes, length.saturating_sub(offset))?];
+        open.seek(SeekFrom::Start(offset))?;
+        fill(open, &mut bytes)?;
+        if hex(&Sha256::digest(&bytes)) != sha256 {
+            return Err(damaged("a check sum is another one"));
         }
-        Ok(arrays)
+        arrays.push(array(entry, bytes));
     }
-
-    fn generation(&self, number: u64) -> PathBuf {
-        generation(&self.folder, number)
-    }
-
-    fn frozen(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{FROZEN}{number}"))
-    }
+    Ok(arrays)
 }
 
-/// Whether a folder has a checkpoint, be it a broken one.
-pub fn any_in(folder: &Path) -> bool {
-    (0..GENERATIONS).any(|number| generation(folder, number).exists())
+/// Whether a run's folder has a checkpoint, be it a broken one.
+pub fn any_in(run: &Folder) -> bool {
+    let Ok(folder) = run.folder(FOLDER) else {
+        return false;
+    };
+    (0..GENERATIONS).any(|number| folder.has(&generation_name(number)))
 }
 
-fn generation(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("generation-{}", number % GENERATIONS))
+fn generation_name(number: u64) -> String {
+    format!("generation-{}", number % GENERATIONS)
+}
+
+fn frozen_name(number: u64) -> String {
+    format!("{FROZEN}{number}")
 }
 
 /// What follows a header.
@@ -431,8 +415,8 @@ struct Data {
     left: u64,
 }
 
-fn read_header(path: &Path) -> io::Result<(Header, Data)> {
-    let mut file = File::open(path)?;
+fn read_header(folder: &Folder, name: &str) -> io::Result<(Header, Data)> {
+    let mut file = folder.file(name)?;
     let size = file.metadata()?.len().min(MOST_BYTES);
     let (mut magic, mut sha256, mut length) = ([0; 8], [0; 32], [0; 8]);
     fill(&mut file, &mut magic)?;

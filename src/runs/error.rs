@@ -71,6 +71,9 @@ pub enum RunError {
     #[error("the run {name} is being painted{}", by(*pid))]
     Busy { name: String, pid: Option<u32> },
 
+    #[error("cannot use {file}: {cause}. Remove it if you did not put it there")]
+    NotItsOwn { file: String, cause: io::Error },
+
     #[error("cannot read {file}: {cause}. Check the file's permissions and its disk")]
     Unreadable { file: String, cause: io::Error },
 
@@ -93,13 +96,18 @@ pub enum RunError {
 impl RunError {
     pub(super) fn unreadable(path: &Path, cause: io::Error) -> Self {
         let file = display_path(path);
-        Self::Unreadable { file, cause }
+        match cause.kind() {
+            // A link, a pipe or the like: see `Folder`.
+            ErrorKind::Other => Self::NotItsOwn { file, cause },
+            _ => Self::Unreadable { file, cause },
+        }
     }
 
-    pub(super) fn not_written(path: &Path, cause: io::Error) -> Self {
+    pub(crate) fn not_written(path: &Path, cause: io::Error) -> Self {
         let file = display_path(path);
         match cause.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { file },
+            ErrorKind::Other => Self::NotItsOwn { file, cause },
             _ => Self::NotWritten { file, cause },
         }
     }

@@ -1,6 +1,6 @@
 //! The pictures of a run: copied when it begins, read back when it goes on.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::record::Copied;
-use super::{RunError, files};
+use super::{Folder, RunError, files};
 use crate::job::PictureFile;
 use crate::picture::{self, MAX_FILE_BYTES, Source, display_path};
 
@@ -96,11 +96,12 @@ pub(super) fn is_copy_of(role: &str, name: &str) -> bool {
 ///
 /// # Errors
 /// When it cannot be read, or is not what was copied.
-pub(super) fn load(copied: &Copied, folder: &Path) -> Result<Source, RunError> {
-    let path = folder.join(&copied.copy);
-    let link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
-    let source = picture::load(&path)?;
-    if link || source.sha256 != copied.sha256 {
+pub(super) fn load(copied: &Copied, folder: &Folder) -> Result<Source, RunError> {
+    let path = folder.path().join(&copied.copy);
+    let bytes = folder.read(&copied.copy, MAX_FILE_BYTES);
+    let bytes = bytes.map_err(|cause| RunError::unreadable(&path, cause))?;
+    let source = picture::load_bytes(&bytes, &path)?;
+    if source.sha256 != copied.sha256 {
         return Err(RunError::NotTheCopy {
             file: display_path(&path),
         });

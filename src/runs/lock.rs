@@ -1,17 +1,19 @@
 //! Who paints a run: a lock on a file in its folder, that the system takes
 //! back whenever the process ends, however it does.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::files;
+use super::Folder;
+
+/// Its name in the run's folder.
+const FILE: &str = "lock";
 
 /// Who only looks holds the lock for an instant, which is worth waiting for.
 const TRIES: u32 = 10;
@@ -32,15 +34,8 @@ pub(super) enum NoLock {
 impl RunLock {
     /// Takes the lock in a run's folder and writes this process's number there.
     pub(super) fn take(folder: &Path) -> Result<Self, NoLock> {
-        let path = path(folder);
-        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
-            let error = io::Error::other("it is not an ordinary file");
-            return Err(NoLock::Io(error));
-        }
-        let mut options = OpenOptions::new();
-        // Cut to nothing only once the lock is had.
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.mode(0o600).open(&path).map_err(NoLock::Io)?;
+        let open = || Folder::open(folder)?.read_write(FILE);
+        let mut file = open().map_err(NoLock::Io)?;
         for number in 1..=TRIES {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
@@ -66,7 +61,7 @@ impl Drop for RunLock {
 
 /// Whether a process holds the lock.
 pub(super) fn is_taken(folder: &Path) -> bool {
-    let Ok(file) = files::open(&path(folder)) else {
+    let Ok(file) = Folder::open(folder).and_then(|folder| folder.file(FILE)) else {
         return false;
     };
     // Shared, so that those who look do not see each other. Closing the file
@@ -82,10 +77,6 @@ pub(super) fn holder(folder: &Path) -> Option<u32> {
     if !is_taken(folder) {
         return None;
     }
-    let bytes = files::read(&path(folder), 32).ok()?;
+    let bytes = Folder::open(folder).ok()?.read(FILE, 32).ok()?;
     str::from_utf8(&bytes).ok()?.trim().parse().ok()
-}
-
-fn path(folder: &Path) -> PathBuf {
-    folder.join("lock")
 }

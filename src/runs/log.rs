@@ -1,14 +1,14 @@
 //! `log.txt`: what happened in a run, in words and with times.
 
-use std::fs;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use super::clock::{self, Utc};
-use super::{Result, Run, RunError, files};
+use super::{Folder, Result, RunError};
 use crate::picture::display_path;
 
+/// Its name in the run's folder.
+pub(super) const FILE: &str = "log.txt";
 /// A log longer than this is set aside.
 const LONGEST: u64 = 1 << 20;
 /// A line is cut to so many characters.
@@ -17,7 +17,7 @@ const LONGEST_LINE: usize = 2000;
 /// The log of a run, to append to.
 #[derive(Debug)]
 pub struct RunLog {
-    path: PathBuf,
+    folder: Folder,
     file: File,
     bytes: u64,
     /// The date that the last lines are of.
@@ -25,19 +25,19 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Opens the log of a run, which is made if it is not there.
+    /// Opens the log in a run's folder, which is made if it is not there.
     ///
     /// # Errors
     /// When it cannot be opened to write.
-    pub fn open(run: &Run) -> Result<Self> {
-        let path = run.log_path();
-        let opened = files::append(&path).and_then(|file| {
+    pub fn open(folder: &Folder) -> Result<Self> {
+        let opened = folder.append(FILE).and_then(|file| {
             let bytes = file.metadata()?.len();
             Ok((file, bytes))
         });
-        let (file, bytes) = opened.map_err(|cause| RunError::not_written(&path, cause))?;
+        let (file, bytes) =
+            opened.map_err(|cause| RunError::not_written(&folder.path().join(FILE), cause))?;
         Ok(Self {
-            path,
+            folder: folder.clone(),
             file,
             bytes,
             date: String::new(),
@@ -68,8 +68,8 @@ impl RunLog {
         let length = line.len() as u64;
         if self.bytes + length > LONGEST {
             // An older log of that name goes.
-            fs::rename(&self.path, self.path.with_file_name("log.old.txt"))?;
-            self.file = files::append(&self.path)?;
+            self.folder.rename(FILE, "log.old.txt")?;
+            self.file = self.folder.append(FILE)?;
             self.bytes = 0;
         }
         self.bytes += length;

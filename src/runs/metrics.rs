@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{Result, Run, RunError, files};
+use super::{Folder, Result, RunError};
 use crate::preset::Layer;
 use crate::protocol::{Event, Step};
 
+/// Its name in the run's folder.
+pub(super) const FILE: &str = "metrics.jsonl";
 /// Up to here every iteration is written.
 const ALL_UP_TO: u32 = 10_000;
 /// Lines are handed to the system in portions of so many bytes.
@@ -26,6 +28,7 @@ const LONGEST_LINE: usize = 64 << 10;
 /// The losses of a run, to append to.
 #[derive(Debug)]
 pub struct Metrics {
+    /// For messages.
     path: PathBuf,
     file: File,
     /// How long the file is, as far as its lines are whole.
@@ -40,15 +43,15 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the losses of a run, which are made if they are not there. A last
+    /// Opens the losses in a run's folder, which are made if they are not there. A last
     /// line that was not written to its end goes; of a run that goes on from
     /// an earlier iteration, so do the lines after `keep_until`.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn open(run: &Run, keep_until: Option<u32>) -> Result<Self> {
-        let path = run.metrics_path();
-        let opened = files::append(&path).and_then(|file| {
+    pub fn open(folder: &Folder, keep_until: Option<u32>) -> Result<Self> {
+        let path = folder.path().join(FILE);
+        let opened = folder.append(FILE).and_then(|file| {
             let kept = kept(&file, keep_until)?;
             file.set_len(kept.bytes)?;
             Ok((file, kept))
@@ -185,9 +188,9 @@ fn kept(file: &File, keep_until: Option<u32>) -> io::Result<Kept> {
     Ok(kept)
 }
 
-/// Reads every step of a file; none where there is no file.
-pub(super) fn read(path: &Path) -> io::Result<Vec<Step>> {
-    let file = match files::open(path) {
+/// Reads every step in a run's folder; none where there is no file.
+pub(super) fn read(folder: &Folder) -> io::Result<Vec<Step>> {
+    let file = match folder.file(FILE) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),

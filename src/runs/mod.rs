@@ -18,14 +18,16 @@
 //! not being painted, whatever its [`State`] says.
 //!
 //! Files appear whole or not at all, except the two that are appended to. All
-//! of it is private to its owner, and still read with suspicion: bounded, and
-//! checked. This room knows nothing of tensors or terminals.
+//! of it is private to its owner, and still read with suspicion: bounded, checked,
+//! and opened through the descriptor of its [`Folder`], so that no link leads out
+//! of it. This room knows nothing of tensors or terminals.
 
 mod address;
 pub mod checkpoint;
 pub mod clock;
 mod error;
 mod files;
+mod folder;
 mod inputs;
 mod lock;
 mod log;
@@ -39,6 +41,7 @@ mod store;
 
 pub use address::Address;
 pub use error::RunError;
+pub use folder::Folder;
 pub use lock::RunLock;
 pub use log::RunLog;
 pub use metrics::{Metrics, csv};

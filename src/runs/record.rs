@@ -9,11 +9,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{RunError, RunName, files};
+use super::{Folder, RunError, RunName, files};
 use crate::job::{Compute, DeviceChoice, Overrides, PrecisionChoice, Shortage};
 use crate::picture::display_path;
 use crate::preset::Preset;
 
+/// Its name in the run's folder.
+const FILE: &str = "run.json";
 /// The number of the format that this version writes and reads.
 pub const FORMAT: u64 = 1;
 
@@ -64,9 +66,10 @@ impl Record {
         struct Format {
             format: u64,
         }
-        let path = folder.join("run.json");
-        let bytes =
-            files::read(&path, files::LONGEST_TEXT).map_err(|cause| match cause.kind() {
+        let path = folder.join(FILE);
+        let bytes = Folder::open(folder)
+            .and_then(|folder| folder.read(FILE, files::LONGEST_TEXT))
+            .map_err(|cause| match cause.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => RunError::NotARun {
                     folder: display_path(folder),
                 },
@@ -94,12 +97,12 @@ impl Record {
     }
 
     /// Writes `run.json` into a folder.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), RunError> {
+    pub(super) fn write(&self, folder: &Folder) -> Result<(), RunError> {
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| RunError::Unwritable {
             reason: error.to_string(),
         })?;
-        let path = folder.join("run.json");
-        files::write(&path, &bytes, true).map_err(|cause| RunError::not_written(&path, cause))
+        let written = folder.write(FILE, &bytes, true);
+        written.map_err(|cause| RunError::not_written(&folder.path().join(FILE), cause))
     }
 
     /// The pictures with their roles: `content`, `style` and, if there is one,

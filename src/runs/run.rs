@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{self, NoLock, RunLock};
 use super::{
-    FORMAT, Record, Result, RunError, RunName, Runs, Standing, State, checkpoint, clock, files,
-    inputs, metrics, plot,
+    FORMAT, Folder, Record, Result, RunError, RunName, Runs, Standing, State, checkpoint, clock,
+    files, inputs, log, metrics, plot, state,
 };
 use crate::job::{Job, Overrides, PictureFile};
 use crate::picture::display_path;
 use crate::protocol::Step;
+
+/// The names of the copies' folder and of the charts.
+const INPUTS: &str = "inputs";
+const LOSSES_PNG: &str = "losses.png";
+const LOSSES_SVG: &str = "losses.svg";
 
 /// A run in its folder.
 #[derive(Clone, Debug)]
@@ -47,6 +52,13 @@ impl NewRun<'_> {
 }
 
 impl Run {
+    /// The name of the finished picture in a run's folder.
+    pub const RESULT: &str = "result.png";
+    /// The name of the picture as it is shown small.
+    pub const PREVIEW: &str = "preview.png";
+    /// The name of the folder of pictures on the way.
+    pub const SNAPSHOTS: &str = "snapshots";
+
     /// Makes a run in a folder of the user's choice, which must be empty or not
     /// there yet. It is called like the folder, where that is a name for a run.
     ///
@@ -146,6 +158,14 @@ impl Run {
         &self.folder
     }
 
+    /// Opens the run's folder, to read and write what is in it.
+    ///
+    /// # Errors
+    /// When it is gone or cannot be read.
+    pub fn open_folder(&self) -> Result<Folder> {
+        Folder::open(&self.folder).map_err(|cause| RunError::unreadable(&self.folder, cause))
+    }
+
     /// What was asked for.
     pub fn record(&self) -> &Record {
         &self.record
@@ -157,16 +177,15 @@ impl Run {
     /// [`RunError::NotTheCopy`] when a copy is not what was copied, and the
     /// errors of [`picture::load`](crate::picture::load) and [`Job::check`].
     pub fn job(&self) -> Result<Job> {
-        let folder = self.inputs_folder();
+        let folder = self.open_folder()?.folder(INPUTS);
+        let folder = &folder.map_err(|cause| RunError::unreadable(&self.inputs_folder(), cause))?;
         let record = &self.record;
         let start = record.start.as_ref();
         let job = Job {
             preset: record.preset.clone(),
-            content: inputs::load(&record.content, &folder)?,
-            style: inputs::load(&record.style, &folder)?,
-            start: start
-                .map(|start| inputs::load(start, &folder))
-                .transpose()?,
+            content: inputs::load(&record.content, folder)?,
+            style: inputs::load(&record.style, folder)?,
+            start: start.map(|start| inputs::load(start, folder)).transpose()?,
             compute: record.compute,
             output: record.output.clone(),
         };
@@ -196,7 +215,8 @@ impl Run {
     /// Where the run stands, as it was written last; unknown if that is missing
     /// or damaged.
     pub fn state(&self) -> State {
-        State::read(&self.state_path())
+        self.open_folder()
+            .map_or_else(|_| State::default(), |folder| State::read(&folder))
     }
 
     /// Writes where the run stands. What `updated` holds is written as it is.
@@ -204,11 +224,7 @@ impl Run {
     /// # Errors
     /// When it cannot be written. What was written before stays.
     pub fn write_state(&self, state: &State) -> Result<()> {
-        let path = self.state_path();
-        let bytes = serde_json::to_vec_pretty(state).map_err(|error| RunError::Unwritable {
-            reason: error.to_string(),
-        })?;
-        files::write(&path, &bytes, false).map_err(|cause| RunError::not_written(&path, cause))
+        write_state(&self.open_folder()?, state)
     }
 
     /// How the run is doing, judging by its state and its lock.
@@ -224,8 +240,8 @@ impl Run {
     /// # Errors
     /// When the file is there but cannot be read.
     pub fn metrics(&self) -> Result<Vec<Step>> {
-        let path = self.metrics_path();
-        metrics::read(&path).map_err(|cause| RunError::unreadable(&path, cause))
+        let steps = metrics::read(&self.open_folder()?);
+        steps.map_err(|cause| RunError::unreadable(&self.metrics_path(), cause))
     }
 
     /// Draws the losses so far into `losses.svg` and `losses.png`.
@@ -235,8 +251,10 @@ impl Run {
     pub fn write_plots(&self) -> Result<()> {
         let steps = self.metrics()?;
         let title = self.name.as_str();
-        let write = |path: PathBuf, bytes: &[u8]| {
-            files::write(&path, bytes, false).map_err(|cause| RunError::not_written(&path, cause))
+        let folder = self.open_folder()?;
+        let write = |name: &str, bytes: &[u8]| {
+            let written = folder.write(name, bytes, false);
+            written.map_err(|cause| RunError::not_written(&folder.path().join(name), cause))
         };
         let png = plot::losses_png(&steps, title);
         let mut bytes = io::Cursor::new(Vec::new());
@@ -244,11 +262,8 @@ impl Run {
             .map_err(|error| RunError::Unwritable {
                 reason: error.to_string(),
             })?;
-        write(
-            self.losses_svg_path(),
-            plot::losses_svg(&steps, title).as_bytes(),
-        )?;
-        write(self.losses_png_path(), bytes.get_ref())
+        write(LOSSES_SVG, plot::losses_svg(&steps, title).as_bytes())?;
+        write(LOSSES_PNG, bytes.get_ref())
     }
 
     /// What the folder takes on the disk, in bytes.
@@ -274,58 +289,55 @@ impl Run {
 
     /// The folder of the pictures' copies.
     pub fn inputs_folder(&self) -> PathBuf {
-        self.folder.join("inputs")
+        self.folder.join(INPUTS)
     }
 
     /// The finished picture, with its recipe.
     pub fn result_path(&self) -> PathBuf {
-        self.folder.join("result.png")
+        self.folder.join(Self::RESULT)
     }
 
     /// The picture as it is shown small, 256 pixels at the most.
     pub fn preview_path(&self) -> PathBuf {
-        self.folder.join("preview.png")
+        self.folder.join(Self::PREVIEW)
     }
 
     pub fn snapshots_folder(&self) -> PathBuf {
-        self.folder.join("snapshots")
+        self.folder.join(Self::SNAPSHOTS)
     }
 
     pub fn checkpoint_folder(&self) -> PathBuf {
-        self.folder.join("checkpoint")
+        self.folder.join(checkpoint::FOLDER)
     }
 
     /// Whether there is a checkpoint to go on from, be it a broken one.
     pub fn has_checkpoint(&self) -> bool {
-        checkpoint::any_in(&self.checkpoint_folder())
+        self.open_folder()
+            .is_ok_and(|folder| checkpoint::any_in(&folder))
     }
 
     pub fn metrics_path(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
+        self.folder.join(metrics::FILE)
     }
 
     pub fn log_path(&self) -> PathBuf {
-        self.folder.join("log.txt")
+        self.folder.join(log::FILE)
     }
 
     pub fn losses_png_path(&self) -> PathBuf {
-        self.folder.join("losses.png")
+        self.folder.join(LOSSES_PNG)
     }
 
     pub fn losses_svg_path(&self) -> PathBuf {
-        self.folder.join("losses.svg")
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.folder.join("state.json")
+        self.folder.join(LOSSES_SVG)
     }
 }
 
 /// Puts everything a new run has into its folder.
 fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Record> {
     let job = new.job;
-    let inputs = folder.join("inputs");
-    for folder in [&inputs, &folder.join("snapshots")] {
+    let inputs = folder.join(INPUTS);
+    for folder in [&inputs, &folder.join(Run::SNAPSHOTS)] {
         files::make_folder(folder).map_err(|cause| RunError::not_written(folder, cause))?;
     }
     let start = match &job.start {
@@ -352,19 +364,23 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
         compute: job.compute,
         output,
     };
-    record.write(folder)?;
+    let opened = Folder::open(folder).map_err(|cause| RunError::unreadable(folder, cause))?;
+    record.write(&opened)?;
     let scales = &job.preset.schedule;
     let iterations = scales
         .iter()
         .fold(0, |sum: u32, scale| sum.saturating_add(scale.iterations));
-    let run = Run {
-        folder: folder.to_owned(),
-        name: name.clone(),
-        record,
-    };
     // A schedule has 64 scales at most.
-    run.write_state(&State::new(iterations, scales.len() as u32))?;
-    Ok(run.record)
+    write_state(&opened, &State::new(iterations, scales.len() as u32))?;
+    Ok(record)
+}
+
+fn write_state(folder: &Folder, state: &State) -> Result<()> {
+    let bytes = serde_json::to_vec_pretty(state).map_err(|error| RunError::Unwritable {
+        reason: error.to_string(),
+    })?;
+    let written = folder.write(state::FILE, &bytes, false);
+    written.map_err(|cause| RunError::not_written(&folder.path().join(state::FILE), cause))
 }
 
 /// The name that a folder has, if it is one for a run.

@@ -1,12 +1,15 @@
 //! `state.json`: where a run stands. Written again and again by the process
 //! that paints, and read by all others.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{clock, files};
+use super::{Folder, clock, files};
 use crate::protocol::Step;
+
+/// Its name in the run's folder.
+pub(super) const FILE: &str = "state.json";
 
 /// What a run does, as the process that paints it last said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,8 +104,8 @@ impl State {
     }
 
     /// Reads a state; one that is missing or damaged is unknown.
-    pub(super) fn read(path: &Path) -> Self {
-        let bytes = files::read(path, files::LONGEST_TEXT).unwrap_or_default();
+    pub(super) fn read(folder: &Folder) -> Self {
+        let bytes = folder.read(FILE, files::LONGEST_TEXT).unwrap_or_default();
         let state: Self = serde_json::from_slice(&bytes).unwrap_or_default();
         match state.elapsed.is_finite() && state.elapsed >= 0.0 {
             true => state,

@@ -403,7 +403,7 @@ fn what_was_left_behind_is_swept_up_after_a_day() {
 fn the_log_is_bounded_and_harmless() {
     let place = Place::new();
     let run = place.run();
-    let mut log = RunLog::open(&run).unwrap();
+    let mut log = RunLog::open(&run.open_folder().unwrap()).unwrap();
     log.line("it \u{1b}[2J begins\n").unwrap();
     let text = fs::read_to_string(run.log_path()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -428,7 +428,7 @@ fn plots_lie_beside_the_run() {
     let place = Place::new();
     let run = place.run();
     run.write_plots().unwrap();
-    let mut metrics = Metrics::open(&run, None).unwrap();
+    let mut metrics = Metrics::open(&run.open_folder().unwrap(), None).unwrap();
     for iteration in 1..=50 {
         metrics
             .append(&step(iteration, 1 + iteration / 20))

@@ -15,6 +15,7 @@ use super::theme::Theme;
 use super::{Options, view};
 use crate::commands::unused_output;
 use crate::job::{Compute, Overrides, PictureFile, Plan};
+use crate::picture;
 use crate::preset::Library;
 use crate::preview::terminal::Colours;
 use crate::weights::{Networks, State};
@@ -145,17 +146,24 @@ impl Chooser {
 
     fn plan(&self, content: PathBuf, style: PathBuf, preset: String) -> Result<Plan, String> {
         let found = self.library.find(&preset);
+        let found = found.map_err(|error| error.to_string())?;
+        let output = unused_output(&content, &style).map_err(|error| error.to_string())?;
         let plan = Plan {
-            preset: found.map_err(|error| error.to_string())?,
-            output: unused_output(&content, &style),
+            preset: found,
+            output,
             content: PictureFile::At(content),
             style: PictureFile::At(style),
             compute: self.compute,
             preset_name: Some(preset),
             overrides: Overrides::default(),
         };
-        plan.check().map_err(|error| error.to_string())?;
-        Ok(plan)
+        match plan.check() {
+            Ok(()) => Ok(plan),
+            Err(error) => {
+                picture::release(&plan.output);
+                Err(error.to_string())
+            }
+        }
     }
 }
 

@@ -7,7 +7,6 @@ mod pictures;
 pub use leaving::Left;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use super::update::{Effect, Message, update};
 use super::{Options, view};
 use crate::job::Plan;
 use crate::pace::Pace;
-use crate::picture::display_path;
+use crate::picture::{self, display_path};
 use crate::preset::{Library, Watch};
 use crate::preview::budget::Budget;
 use crate::preview::pane::Pane;
@@ -81,8 +80,6 @@ pub struct Dashboard<'a> {
     opened: Instant,
     /// The iteration and the size of the last preview that was asked for.
     asked: Option<(u32, (u32, u32))>,
-    /// Names that were given out, whose files may not be there yet.
-    named: Vec<PathBuf>,
 }
 
 impl<'a> Dashboard<'a> {
@@ -151,7 +148,6 @@ impl<'a> Dashboard<'a> {
             stops_on_hangup: options.stop_on_hangup,
             opened: Instant::now(),
             asked: None,
-            named: Vec::new(),
         }
     }
 
@@ -196,8 +192,11 @@ impl<'a> Dashboard<'a> {
             // A terminal that fails is one that is going away.
             Err(_) => self.go_on_unseen(),
         };
-        if let (Some(run), true) = (self.run.take(), left != Left::AtOnce) {
-            run.leave();
+        match self.run.take() {
+            Some(run) if left != Left::AtOnce => run.leave(),
+            Some(_) => {}
+            // Nothing was begun that could save a picture under this name.
+            None => picture::release(&self.plan.output),
         }
         Ok(left)
     }

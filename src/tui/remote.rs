@@ -84,9 +84,12 @@ impl Started {
             link,
             thread,
             remote,
-            events: _,
+            events,
         } = self;
         drop(link);
+        if let Some(events) = events {
+            let _ = events.finish(|| true);
+        }
         if remote.is_some() {
             // An engine that hears nothing any more must keep nobody here.
             let deadline = Instant::now() + LAST_WORDS;

@@ -7,6 +7,8 @@ mod damage;
 mod disk;
 mod limits;
 mod line;
+mod links;
+mod outputs;
 mod processes;
 mod sockets;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use rustix::process::Signal;
 
@@ -43,7 +43,7 @@ fn the_second_process_on_a_run_is_refused() {
     assert!(said.contains(&run.process().to_string()), "{said}");
     // A new run has no place there either.
     let end = scene.begin(2).start().end();
-    assert_eq!(end.status.code(), Some(1), "{}", end.said);
+    assert_eq!(end.status.code(), Some(2), "{}", end.said);
     assert!(end.said.contains("is not empty"), "{}", end.said);
     run.wait_for_progress();
     send(run.process(), Signal::TERM);
@@ -108,6 +108,75 @@ fn a_reader_that_leaves_does_not_end_the_run() {
     assert_eq!(code.trim(), "0", "{words}");
     assert!(words.contains("events can no longer be written"), "{words}");
     assert!(is_whole(&scene.output()));
+}
+
+/// A run whose events go into a pipe that is open and that nobody reads.
+struct Unread {
+    child: Child,
+    _pipe: ChildStdout,
+}
+
+impl Unread {
+    fn start(scene: &Scene) -> Self {
+        let words = fs::File::create(scene.path("words")).expect("a file");
+        let mut child = scene
+            .command(env!("CARGO_BIN_EXE_impasto"))
+            .args(["run", "china.jpg", "night.jpg", "--device", "cpu"])
+            .args(["--set", "schedule=[{size: 24, iterations: 1000000}]"])
+            .args(["--events", "-", "-o", "out/picture.png", "--run-dir", "run"])
+            .args(["--set", "style.layers={relu1_1: 1}"])
+            .args(["--set", "content.layers={relu1_1: 1}"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(words)
+            .spawn()
+            .expect("the binary starts");
+        let pipe = child.stdout.take().expect("stdout");
+        let unread = Self { child, _pipe: pipe };
+        // The pipe takes some two hundred steps.
+        wait_until("five hundred iterations", || {
+            let text = fs::read_to_string(scene.path("run/metrics.jsonl"));
+            text.is_ok_and(|text| text.lines().count() > 500)
+        });
+        unread
+    }
+
+    #[track_caller]
+    fn end(mut self, scene: &Scene) -> (Option<i32>, String) {
+        let mut status = None;
+        wait_until("end", || {
+            status = self.child.try_wait().expect("its status");
+            status.is_some()
+        });
+        let words = fs::read_to_string(scene.path("words")).expect("its words");
+        assert!(is_whole(&scene.output()), "{words}");
+        (status.expect("an end").code(), words)
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn events_that_nobody_reads_hold_neither_painter_nor_end_up() {
+    for (signal, number) in [(Signal::TERM, 15), (Signal::INT, 2)] {
+        let scene = Scene::new();
+        let run = Unread::start(&scene);
+        send(run.child.id(), signal);
+        let (code, words) = run.end(&scene);
+        assert_eq!(code, Some(128 + number), "{words}");
+        assert!(words.contains("events were left out"), "{words}");
+    }
+    let scene = Scene::new();
+    let run = Unread::start(&scene);
+    let (code, said) = scene.told(&["stop", "--run-dir", "run"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, words) = run.end(&scene);
+    assert_eq!(code, Some(0), "{words}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use super::Worker;
 use crate::engine::painter::Painter;
 use crate::engine::state::State;
-use crate::picture::{self, Picture};
+use crate::picture::{self, Picture, display_path};
 use crate::protocol::Event;
 use crate::runs::checkpoint::{Checkpoint, Checkpoints, Position};
+use crate::runs::{Folder, Run};
 
 /// How long painting goes on until the next checkpoint is taken, in seconds:
 /// the variable that says so, and how long it is without.
@@ -28,12 +29,9 @@ pub struct Keeping {
     pub checkpoints: Checkpoints,
     /// The checkpoint to go on from.
     pub from: Option<Checkpoint>,
-    /// Where the finished picture is kept besides the place that the user named.
-    pub result: PathBuf,
-    /// The folder for pictures on the way.
-    pub snapshots: PathBuf,
-    /// A small picture of how far it is.
-    pub preview: PathBuf,
+    /// The run's folder, for the finished picture, pictures on the way, and a small
+    /// picture of how far it is.
+    pub folder: Folder,
 }
 
 /// A checkpoint on its way to the disk.
@@ -52,8 +50,7 @@ struct Written {
 
 /// Takes checkpoints, one at a time.
 pub(super) struct Keeper {
-    pub result: PathBuf,
-    snapshots: PathBuf,
+    folder: Folder,
     to_disk: Option<SyncSender<Taken>>,
     written: Receiver<Written>,
     thread: Option<JoinHandle<()>>,
@@ -72,10 +69,9 @@ impl Keeper {
         let Keeping {
             mut checkpoints,
             from,
-            result,
-            snapshots,
-            preview,
+            folder,
         } = keeping;
+        let pictures = folder.clone();
         let (to_disk, inbox) = sync_channel::<Taken>(1);
         let (outbox, written) = sync_channel(1);
         let kept = checkpoints.kept();
@@ -83,7 +79,7 @@ impl Keeper {
             .name("checkpoints".to_owned())
             .spawn(move || {
                 for taken in inbox {
-                    let outcome = write(&mut checkpoints, &preview, taken);
+                    let outcome = write(&mut checkpoints, &pictures, taken);
                     let kept = checkpoints.kept();
                     if outbox.send(Written { kept, outcome }).is_err() {
                         return;
@@ -91,8 +87,7 @@ impl Keeper {
                 }
             })?;
         let keeper = Self {
-            result,
-            snapshots,
+            folder,
             to_disk: Some(to_disk),
             written,
             thread: Some(thread),
@@ -105,9 +100,33 @@ impl Keeper {
         Ok((keeper, from))
     }
 
-    /// Where a picture on the way goes.
-    pub(super) fn snapshot(&self, iteration: u32) -> PathBuf {
-        self.snapshots.join(format!("{iteration:06}.png"))
+    /// Keeps the finished picture besides the place that the user named. Returns
+    /// where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep_result(&self, picture: &Picture, recipe: &str) -> Result<PathBuf, String> {
+        save_in(&self.folder, Run::RESULT, picture, Some(recipe))
+    }
+
+    /// Keeps a picture on the way. Returns where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep_snapshot(
+        &self,
+        iteration: u32,
+        picture: &Picture,
+        recipe: &str,
+    ) -> Result<PathBuf, String> {
+        let folder = self.folder.make_folder(Run::SNAPSHOTS);
+        let folder = folder.map_err(|error| not_written(&self.folder, Run::SNAPSHOTS, &error))?;
+        save_in(
+            &folder,
+            &format!("{iteration:06}.png"),
+            picture,
+            Some(recipe),
+        )
     }
 
     /// Hears what became of the checkpoint under way; waits for it if `wait`.
@@ -225,7 +244,26 @@ fn every() -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs_f64(EVERY))
 }
 
-fn write(checkpoints: &mut Checkpoints, preview: &Path, taken: Taken) -> Result<(), String> {
+/// Saves a picture in the run's folder, whatever lies there under its name.
+fn save_in(
+    folder: &Folder,
+    name: &str,
+    picture: &Picture,
+    recipe: Option<&str>,
+) -> Result<PathBuf, String> {
+    let path = folder.path().join(name);
+    let bytes = picture::encode(picture, &path, recipe).map_err(|error| error.to_string())?;
+    let written = folder.write(name, &bytes, true);
+    written.map_err(|error| not_written(folder, name, &error))?;
+    Ok(path)
+}
+
+fn not_written(folder: &Folder, name: &str, error: &io::Error) -> String {
+    let path = folder.path().join(name);
+    format!("cannot write {}: {error}", display_path(&path))
+}
+
+fn write(checkpoints: &mut Checkpoints, folder: &Folder, taken: Taken) -> Result<(), String> {
     let Taken {
         position,
         state,
@@ -238,7 +276,7 @@ fn write(checkpoints: &mut Checkpoints, preview: &Path, taken: Taken) -> Result<
     let small = small.and_then(|(width, height, rgb)| Picture::from_rgb8(width, height, &rgb));
     if let Some(small) = small {
         // Nothing depends on it, and the next checkpoint tries again.
-        let _ = picture::save(&small, preview, None);
+        let _ = save_in(folder, Run::PREVIEW, &small, None);
     }
     Ok(())
 }

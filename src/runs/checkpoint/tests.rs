@@ -1,3 +1,6 @@
+use std::fs;
+use std::path::Path;
+
 use super::*;
 
 fn position(iteration: u32) -> Position {
@@ -44,7 +47,7 @@ fn contents(iteration: u32, kept: &BTreeSet<String>) -> Contents {
 }
 
 fn written(folder: &Path, iterations: std::ops::RangeInclusive<u32>) -> Checkpoints {
-    let mut checkpoints = Checkpoints::open(folder).unwrap();
+    let mut checkpoints = Checkpoints::open(&Folder::open(folder).unwrap()).unwrap();
     for iteration in iterations {
         let contents = contents(iteration, &checkpoints.kept());
         checkpoints.write(&position(iteration), &contents).unwrap();
@@ -61,18 +64,24 @@ fn whole(iteration: u32) -> Checkpoint {
 }
 
 fn newest(folder: &Path) -> PathBuf {
-    let number = |path: &PathBuf| read_header(path).unwrap().0.number;
-    let paths = (0..2).map(|number| folder.join(format!("generation-{number}")));
-    paths.max_by_key(number).unwrap()
+    let folder = Folder::open(&folder.join(FOLDER)).unwrap();
+    let number = |name: &String| read_header(&folder, name).unwrap().0.number;
+    let name = (0..2).map(generation_name).max_by_key(number).unwrap();
+    folder.path().join(name)
 }
 
 #[test]
 fn the_newest_comes_back_and_little_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(Checkpoints::open(folder.path()).unwrap().read().is_err());
+    assert!(
+        Checkpoints::open(&Folder::open(folder.path()).unwrap())
+            .unwrap()
+            .read()
+            .is_err()
+    );
     let mut checkpoints = written(folder.path(), 0..=20);
     assert_eq!(checkpoints.read().unwrap(), whole(20));
-    let files = fs::read_dir(folder.path()).unwrap().count();
+    let files = fs::read_dir(folder.path().join(FOLDER)).unwrap().count();
     // Two generations, and the steps that they remember.
     assert!(files <= 2 + 4, "{files} files");
     // Another process goes on where this one ended.
@@ -106,7 +115,7 @@ fn any_damaged_byte_costs_one_generation_at_most() {
 fn without_its_history_a_run_still_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut checkpoints = written(folder.path(), 0..=5);
-    fs::remove_file(checkpoints.frozen(5)).unwrap();
+    fs::remove_file(folder.path().join(FOLDER).join(frozen_name(5))).unwrap();
     let read = checkpoints.read().unwrap();
     assert_eq!(read.contents.arrays, whole(5).contents.arrays);
     assert!(read.contents.frozen.is_empty() && read.notice.is_some());
@@ -129,13 +138,15 @@ fn a_full_disk_leaves_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut checkpoints = written(folder.path(), 0..=5);
     // Stands for any write that fails: the place is taken by a folder.
-    let in_the_way = checkpoints.generation(6);
+    let in_the_way = folder.path().join(FOLDER).join(generation_name(6));
     let held = fs::read(&in_the_way).unwrap();
     fs::remove_file(&in_the_way).unwrap();
     fs::create_dir(&in_the_way).unwrap();
     let new = contents(6, &checkpoints.kept());
     assert!(checkpoints.write(&position(6), &new).is_err());
-    let another = Checkpoints::open(folder.path()).unwrap().read();
+    let another = Checkpoints::open(&Folder::open(folder.path()).unwrap())
+        .unwrap()
+        .read();
     assert_eq!(another.unwrap().contents, whole(5).contents);
     fs::remove_dir(&in_the_way).unwrap();
     fs::write(&in_the_way, held).unwrap();

@@ -1,28 +1,17 @@
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 use super::*;
 use crate::runs::tests::step;
 
 /// Losses in a folder of their own.
 fn metrics(folder: &Path, keep_until: Option<u32>) -> Metrics {
-    let path = folder.join("metrics.jsonl");
-    let file = files::append(&path).unwrap();
-    let kept = kept(&file, keep_until).unwrap();
-    file.set_len(kept.bytes).unwrap();
-    Metrics {
-        path,
-        file,
-        whole: kept.bytes,
-        waiting: Vec::new(),
-        waiting_bytes: 0,
-        scale: kept.scale,
-        failing: false,
-    }
+    Metrics::open(&Folder::open(folder).unwrap(), keep_until).unwrap()
 }
 
 fn iterations(folder: &Path) -> Vec<u32> {
-    let steps = read(&folder.join("metrics.jsonl")).unwrap();
+    let steps = read(&Folder::open(folder).unwrap()).unwrap();
     steps.iter().map(|step| step.iteration).collect()
 }
 
@@ -35,9 +24,13 @@ fn steps_come_back_as_they_were() {
     for step in &steps {
         metrics.append(step).unwrap();
     }
-    assert!(!read(&metrics.path).unwrap().is_empty());
+    assert!(
+        !read(&Folder::open(folder.path()).unwrap())
+            .unwrap()
+            .is_empty()
+    );
     metrics.flush().unwrap();
-    assert_eq!(read(&metrics.path).unwrap(), steps);
+    assert_eq!(read(&Folder::open(folder.path()).unwrap()).unwrap(), steps);
 }
 
 #[test]

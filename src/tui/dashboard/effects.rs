@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Dashboard;
+use crate::picture;
 use crate::preset::{Preset, Watch};
 use crate::preview::pane::Shown;
 use crate::protocol::Command;
@@ -127,7 +128,7 @@ impl Dashboard<'_> {
         Ok(Box::new(self.plan.overrides.apply_to_run(preset)))
     }
 
-    /// A name beside the output that is still free.
+    /// Reserves a name beside the output.
     fn free_name(&mut self, word: &str) -> PathBuf {
         let stem = self.plan.output.file_stem().unwrap_or_default();
         let stem = stem.to_string_lossy().into_owned();
@@ -138,11 +139,7 @@ impl Dashboard<'_> {
             self.plan.output.with_file_name(name)
         };
         let first = if word.is_empty() { 2 } else { 1 };
-        let free = (first..MOST_NAMES)
-            .map(named)
-            .find(|path| !path.exists() && !self.named.contains(path))
-            .unwrap_or_else(|| named(MOST_NAMES));
-        self.named.push(free.clone());
-        free
+        // Where none can be had, the engine says why.
+        picture::reserve((first..MOST_NAMES).map(named)).unwrap_or_else(|_| named(first))
     }
 }
