@@ -267,6 +267,15 @@ pub struct ResumeArgs {
     /// Append one JSON object a line to FILE, or print them with -
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+
+    /// Save the picture as FILE rather than where the run has it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Replace the file where the run saves its picture, even if this run did not
+    /// write it; without this you are asked
+    #[arg(long, conflicts_with = "output")]
+    pub replace: bool,
 }
 
 /// Paint a run without a front end

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,9 +15,12 @@ use std::time::{Duration, Instant};
 use crate::engine::worker::{self, Keeping};
 use crate::job::Job;
 use crate::line::{Announce, Server, place};
+use crate::picture::{self, display_path};
 use crate::protocol::{Command, Event, Link, PreviewSlot, Step};
 use crate::runs::checkpoint::{Checkpoint, Checkpoints};
-use crate::runs::{Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunState, State};
+use crate::runs::{
+    Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunState, State, digest_at,
+};
 
 /// How soon a command is passed on.
 const TURN: Duration = Duration::from_millis(10);
@@ -47,6 +50,18 @@ pub struct Hosted {
     pub thread: JoinHandle<()>,
 }
 
+/// Where the picture of a run is saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Where the run has it, unless somebody else's file lies there.
+    #[default]
+    Own,
+    /// Where the run has it, whatever lies there.
+    Replace,
+    /// In this file, from the root of the file system.
+    At(PathBuf),
+}
+
 /// Why a run cannot be painted here.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -62,26 +77,39 @@ pub enum HostError {
 /// last checkpoint if there is one. `job` is the run's, where it is at hand.
 ///
 /// # Errors
-/// When the folder cannot be read or written, or the system gives no thread.
+/// When the folder cannot be read or written, the picture cannot be saved as
+/// `output` says, or the system gives no thread.
 pub fn paint(
     run: Run,
     lock: RunLock,
     job: Option<Job>,
+    output: &Output,
     ending: Ending,
 ) -> Result<Hosted, HostError> {
-    let job = match job {
+    let mut job = match job {
         Some(job) => job,
         None => run.job()?,
     };
     let folder = run.open_folder()?;
     let mut checkpoints = Checkpoints::open(&folder)
         .map_err(|cause| RunError::not_written(&run.checkpoint_folder(), cause))?;
-    let from = if checkpoints.is_empty() {
+    let mut from = if checkpoints.is_empty() {
         None
     } else {
         Some(checkpoints.read().map_err(HostError::Checkpoint)?)
     };
-    let mut state = State::new(0, 0);
+    let place = match &mut from {
+        Some(from) => &mut from.position.output,
+        None => &mut job.output,
+    };
+    check_output(&run, place, output)?;
+    if let Output::At(path) = output {
+        place.clone_from(path);
+    }
+    let mut state = State {
+        painted: run.state().painted,
+        ..State::new(0, 0)
+    };
     let earlier = match &from {
         Some(Checkpoint { position, .. }) => {
             state.iterations = position.sizes.iter().map(|size| size.iterations).sum();
@@ -159,6 +187,24 @@ pub fn paint(
         preview: PreviewSlot::default(),
     };
     Ok(Hosted { link, thread })
+}
+
+/// Looks whether the picture of a run can be saved.
+///
+/// # Errors
+/// When it cannot, or would replace somebody else's file.
+pub fn check_output(run: &Run, place: &Path, output: &Output) -> Result<(), RunError> {
+    let place = match output {
+        Output::At(path) => path,
+        Output::Own if run.is_foreign(place) => {
+            return Err(RunError::ForeignOutput {
+                file: display_path(place),
+            });
+        }
+        Output::Own | Output::Replace => place,
+    };
+    picture::check_destination(place).map_err(RunError::Output)?;
+    Ok(())
 }
 
 /// Writes where the run can be reached into its folder, whenever that changes. Why
@@ -387,6 +433,11 @@ impl Host {
         let absolute =
             |output: &Path| std::path::absolute(output).unwrap_or_else(|_| output.into());
         self.state.output = output.map(absolute);
+        if let Some(output) = &self.state.output
+            && !output.starts_with(self.run.folder())
+        {
+            self.state.painted = digest_at(output).ok();
+        }
         self.state.message = message.map(str::to_owned);
         self.write_state();
         if self.iteration > 0 {

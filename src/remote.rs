@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::host::Output;
 use crate::job::DeviceChoice;
 use crate::line::{Connection, LineError, Role, connect, place};
 use crate::picture::display_path;
@@ -151,9 +152,23 @@ pub struct Order {
     pub folder: PathBuf,
     /// The file that all that happens is appended to.
     pub events: Option<PathBuf>,
+    /// Where the picture is saved.
+    pub output: Output,
 }
 
+/// What stands for [`Output::Replace`]: no absolute path.
+const REPLACE: &str = "replace";
+
 impl Order {
+    /// To paint a run and no more.
+    pub fn new(run: &Run) -> Self {
+        Self {
+            folder: run.folder().to_owned(),
+            events: None,
+            output: Output::Own,
+        }
+    }
+
     /// The order that stdin brings; none if it ends without one.
     ///
     /// # Errors
@@ -173,36 +188,42 @@ impl Order {
         Some(Self {
             folder: next()?,
             events: next(),
+            output: match next() {
+                None => Output::Own,
+                Some(word) if word.as_os_str() == REPLACE => Output::Replace,
+                Some(path) => Output::At(path),
+            },
         })
     }
 
     /// Paths hold no zero.
     fn bytes(&self) -> Vec<u8> {
         let events = self.events.as_deref().unwrap_or(Path::new(""));
-        [self.folder.as_path(), events]
+        let output = match &self.output {
+            Output::Own => Path::new(""),
+            Output::Replace => Path::new(REPLACE),
+            Output::At(path) => path,
+        };
+        [self.folder.as_path(), events, output]
             .map(|path| path.as_os_str().as_bytes())
             .join(&0)
     }
 }
 
 /// Lets an engine paint a run, from its last checkpoint if it has one, and
-/// connects to it. The engine appends all that happens to the file `events`, if
-/// there is one, and does not end with this process.
+/// connects to it. The engine does as the order says, and does not end with this
+/// process.
 ///
 /// # Errors
 /// When it cannot be started, or ends at once.
 pub fn launch(
     run: &Run,
-    events: Option<&Path>,
+    order: Order,
     waiting: Option<Waiting>,
 ) -> Result<Connection, RemoteError> {
     let folder = run.open_folder().map_err(io::Error::other)?;
     let words = folder.file(WORDS).and_then(|words| words.metadata());
     let before = words.map_or(0, |words| words.len());
-    let order = Order {
-        folder: run.folder().to_owned(),
-        events: events.map(Path::to_owned),
-    };
     let mut engine = match waiting {
         Some(engine) => engine,
         None => Waiting::start(None)?,
@@ -269,12 +290,24 @@ mod tests {
     #[test]
     fn orders_hold_any_path() {
         let odd = PathBuf::from(OsStr::from_bytes(b"/a b/\xff\n"));
-        for (events, wanted) in [
-            (None, &b"/a b/\xff\n\0"[..]),
-            (Some(PathBuf::from("e.json")), b"/a b/\xff\n\0e.json"),
+        for (events, output, wanted) in [
+            (None, Output::Own, &b"/a b/\xff\n\0\0"[..]),
+            (
+                Some(PathBuf::from("e.json")),
+                Output::Replace,
+                b"/a b/\xff\n\0e.json\0replace",
+            ),
+            (
+                None,
+                Output::At("/replace".into()),
+                b"/a b/\xff\n\0\0/replace",
+            ),
         ] {
-            let folder = odd.clone();
-            let order = Order { folder, events };
+            let order = Order {
+                folder: odd.clone(),
+                events,
+                output,
+            };
             assert_eq!(order.bytes(), wanted);
             assert_eq!(Order::parsed(wanted), Some(order));
         }

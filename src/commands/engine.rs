@@ -10,7 +10,7 @@ use super::{Failure, Outcome};
 use crate::cli::EngineArgs;
 use crate::engine::warm_up;
 use crate::headless::{self, EventSink, say};
-use crate::host::{self, Ending};
+use crate::host::{self, Ending, Output};
 use crate::protocol::Command;
 use crate::remote::{self, Order};
 use crate::runs::{Folder, Run};
@@ -31,6 +31,7 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         Some(folder) => Order {
             folder: folder.clone(),
             events: None,
+            output: Output::Own,
         },
         None => match Order::read()? {
             Some(order) => {
@@ -44,10 +45,10 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     let signal = headless::catch_signals()?;
     let run = Run::open(&order.folder)?;
     let events = order.events.as_deref();
-    let sink = events.map(|path| EventSink::open(path, &[&run.record().output]));
+    let sink = events.map(|path| EventSink::open(path, &[&run.output()]));
     let mut sink = sink.transpose()?;
     let lock = run.lock()?;
-    let hosted = host::paint(run, lock, None, Ending::WhenAlone)?;
+    let hosted = host::paint(run, lock, None, &order.output, Ending::WhenAlone)?;
     loop {
         // The second one gives up waiting for room on a full disk.
         if headless::take_signal(&signal).is_some() {

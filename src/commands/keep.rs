@@ -6,12 +6,12 @@ use std::thread::JoinHandle;
 
 use crate::engine::worker;
 use crate::headless::{EventSink, say};
-use crate::host::{self, Ending, HostError};
+use crate::host::{self, Ending, HostError, Output};
 use crate::job::{DeviceChoice, Job, PictureFile, Plan};
 use crate::line::Connection;
 use crate::preset::Start;
 use crate::protocol::Link;
-use crate::remote::{self, Waiting};
+use crate::remote::{self, Order, Waiting};
 use crate::runs::{NewRun, Run, RunError, RunState, Runs};
 use crate::tui::remote::{Remote, Started, in_process};
 
@@ -72,7 +72,11 @@ pub fn engine(
                 });
             }
         };
-        match remote::launch(&run, events.as_deref(), waiting.take()) {
+        let order = Order {
+            events: events.clone(),
+            ..Order::new(&run)
+        };
+        match remote::launch(&run, order, waiting.take()) {
             Ok(connection) => Ok(started(&run, connection)),
             Err(error) => {
                 if !run.is_painting() && run.state().state == RunState::Painting {
@@ -124,7 +128,7 @@ pub fn paint_here(
     };
     let begin = || {
         let lock = run.lock()?;
-        host::paint(run.clone(), lock, Some(job), Ending::AtOnce)
+        host::paint(run.clone(), lock, Some(job), &Output::Own, Ending::AtOnce)
     };
     match begin() {
         Ok(hosted) => Ok((hosted.link, hosted.thread)),

@@ -20,13 +20,14 @@ mod weights;
 
 pub use run::unused_output;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command, CompletionsArgs, ManArgs, PresetArgs};
 use crate::engine::EngineError;
+use crate::headless;
 use crate::host::HostError;
 use crate::job::{JobError, PlanError};
 use crate::picture::PictureError;
@@ -54,7 +55,7 @@ pub type Outcome = Result<(), Failure>;
 /// Carries a command out and says how it went.
 pub fn carry_out(cli: Cli) -> ExitCode {
     // Where the system refuses, a limit ends the process as it always did.
-    let _ = crate::headless::outlive_limits();
+    let _ = headless::outlive_limits();
     let Some(command) = cli.command else {
         return ExitCode::from(code(start::start(&cli.start)));
     };
@@ -123,6 +124,23 @@ fn man(args: &ManArgs) -> Outcome {
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
     Ok(io::stdout().write_all(&page)?)
+}
+
+/// Whether somebody sits at a terminal who can be asked.
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks whoever sits at the terminal.
+fn agreed(question: &str) -> io::Result<bool> {
+    write!(io::stderr(), "{question} [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if !answer.ends_with('\n') {
+        // Ctrl-D leaves the cursor behind the question.
+        headless::say("");
+    }
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The preset that the flags ask for, with every `--set` applied in order.

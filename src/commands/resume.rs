@@ -1,41 +1,76 @@
 //! `impasto resume`: goes on from a run's last checkpoint.
 
-use super::{Failure, Outcome, attach, keep};
+use std::path::Path;
+
+use super::{Failure, Outcome, agreed, attach, can_ask, keep};
 use crate::cli::{ResumeArgs, WhichRun};
 use crate::headless::{self, EventSink, Leave};
-use crate::host::{self, Ending};
-use crate::remote;
-use crate::runs::{Run, Runs, Standing};
+use crate::host::{self, Ending, Output};
+use crate::remote::{self, Order};
+use crate::runs::{Run, RunError, Runs, Standing};
 use crate::tui;
 
 pub fn resume(args: &ResumeArgs) -> Outcome {
     let run = unfinished(&args.which)?;
-    let stdout_is_taken = args
-        .events
-        .as_ref()
-        .is_some_and(|path| path.as_os_str() == "-");
+    let place = run.output();
+    let output = chosen_output(&run, &place, args)?;
+    let events = args.events.as_deref();
+    let apart = match &output {
+        Output::At(path) => path,
+        Output::Own | Output::Replace => &place,
+    };
+    let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
     if args.screen.headless || stdout_is_taken || !tui::opens_here() {
         let signal = headless::catch_signals()?;
         let lock = run.lock()?;
         let job = run.job()?;
         let sizes = job.sizes();
-        let events = args.events.as_deref();
-        let sink = events.map(|path| EventSink::open(path, &[&job.output]));
+        let sink = events.map(|path| EventSink::open(path, &[apart]));
         let sink = sink.transpose()?;
-        let hosted = host::paint(run, lock, Some(job), Ending::AtOnce)?;
+        let hosted = host::paint(run, lock, Some(job), &output, Ending::AtOnce)?;
         let outcome = headless::follow(&hosted.link, sizes, sink, Leave::Stop, &signal);
         drop(hosted.link);
         let _ = hosted.thread.join();
         return outcome;
     }
-    let events = args.events.as_deref();
     // A file that cannot be had is told now, not by an engine.
     if let Some(path) = events {
-        EventSink::check(path, &[&run.record().output])?;
+        EventSink::check(path, &[apart])?;
     }
-    let connection = remote::launch(&run, events, None)?;
+    let order = Order {
+        events: events.map(Path::to_owned),
+        output,
+        ..Order::new(&run)
+    };
+    let connection = remote::launch(&run, order, None)?;
     let started = keep::started(&run, connection);
     tui::attach(attach::arrival(&run), started, (&args.screen).into())
+}
+
+/// Where the picture goes. Whoever sits at the terminal is asked before a file is
+/// replaced that the run did not write.
+fn chosen_output(run: &Run, place: &Path, args: &ResumeArgs) -> Result<Output, Failure> {
+    let output = match &args.output {
+        Some(path) => Output::At(std::path::absolute(path)?),
+        None if args.replace => Output::Replace,
+        None => Output::Own,
+    };
+    match host::check_output(run, place, &output) {
+        Err(RunError::ForeignOutput { file }) if can_ask() => {
+            let question = format!("{file} was not written by this run. Replace it?");
+            match agreed(&question)? {
+                true => Ok(Output::Replace),
+                false => Err(Failure::Usage(
+                    "nothing was painted; `impasto resume -o FILE` saves the picture elsewhere"
+                        .to_owned(),
+                )),
+            }
+        }
+        checked => {
+            checked?;
+            Ok(output)
+        }
+    }
 }
 
 /// The run that is meant, if there is something left to paint; without a name

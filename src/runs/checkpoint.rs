@@ -390,6 +390,18 @@ fn read_frozen(folder: &Folder, frozen: Vec<Frozen>) -> io::Result<Vec<Array>> {
     Ok(arrays)
 }
 
+/// Where the newest checkpoint says that a run stands. Its check sum is not looked
+/// at.
+pub(super) fn newest_position(run: &Folder) -> Option<Position> {
+    let folder = run.folder(FOLDER).ok()?;
+    let headers = (0..GENERATIONS).filter_map(|number| {
+        let (header, _) = read_header(&folder, &generation_name(number)).ok()?;
+        Some(header)
+    });
+    let newest = headers.max_by_key(|header| header.number)?;
+    Some(newest.position)
+}
+
 /// Whether a run's folder has a checkpoint, be it a broken one.
 pub fn any_in(run: &Folder) -> bool {
     let Ok(folder) = run.folder(FOLDER) else {

@@ -74,6 +74,15 @@ pub enum RunError {
     #[error("cannot use {file}: {cause}. Remove it if you did not put it there")]
     NotItsOwn { file: String, cause: io::Error },
 
+    #[error(
+        "{file} is where this run saves its picture, and this run did not write it. Name another \
+         file with -o, or replace it with --replace"
+    )]
+    ForeignOutput { file: String },
+
+    #[error("{0} `impasto resume -o FILE` saves the picture elsewhere")]
+    Output(PictureError),
+
     #[error("cannot read {file}: {cause}. Check the file's permissions and its disk")]
     Unreadable { file: String, cause: io::Error },
 

@@ -98,13 +98,17 @@ pub(super) fn is_copy_of(role: &str, name: &str) -> bool {
 /// When it cannot be read, or is not what was copied.
 pub(super) fn load(copied: &Copied, folder: &Folder) -> Result<Source, RunError> {
     let path = folder.path().join(&copied.copy);
+    let changed = || RunError::NotTheCopy {
+        file: display_path(&path),
+    };
     let bytes = folder.read(&copied.copy, MAX_FILE_BYTES);
-    let bytes = bytes.map_err(|cause| RunError::unreadable(&path, cause))?;
+    let bytes = bytes.map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound => changed(),
+        _ => RunError::unreadable(&path, cause),
+    })?;
     let source = picture::load_bytes(&bytes, &path)?;
     if source.sha256 != copied.sha256 {
-        return Err(RunError::NotTheCopy {
-            file: display_path(&path),
-        });
+        return Err(changed());
     }
     Ok(Source {
         path: PathBuf::from(&copied.file),

@@ -46,6 +46,10 @@ pub struct Record {
     /// Where the finished picture goes, from the root of the file system.
     #[serde(with = "path")]
     pub output: PathBuf,
+    /// SHA-256 of the file that was there when the run began, which it was asked to
+    /// replace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 /// A picture that was copied into the run's folder.

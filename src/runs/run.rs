@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, NoLock, RunLock};
 use super::{
     FORMAT, Folder, Record, Result, RunError, RunName, Runs, Standing, State, checkpoint, clock,
-    files, inputs, log, metrics, plot, state,
+    files, inputs, log, metrics, output, plot, state,
 };
 use crate::job::{Job, Overrides, PictureFile};
 use crate::picture::display_path;
@@ -362,6 +362,7 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
         preset_name: new.preset_name.map(str::to_owned),
         overrides: new.overrides.clone(),
         compute: job.compute,
+        replaces: output::digest_at(&output).ok(),
         output,
     };
     let opened = Folder::open(folder).map_err(|cause| RunError::unreadable(folder, cause))?;

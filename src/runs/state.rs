@@ -55,6 +55,8 @@ pub struct State {
     /// Where the finished picture was saved.
     #[serde(with = "super::record::path::optional")]
     pub output: Option<PathBuf>,
+    /// SHA-256 of the picture that this run saved last outside its folder.
+    pub painted: Option<String>,
 }
 
 /// The weighted losses of one iteration.

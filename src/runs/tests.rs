@@ -181,9 +181,10 @@ fn a_copy_that_changed_is_found_out() {
     fs::remove_file(run.content_path()).unwrap();
     symlink(&place.job.content.path, run.content_path()).unwrap();
     let error = run.job().unwrap_err();
-    assert!(matches!(error, RunError::NotTheCopy { .. }), "{error}");
+    assert!(matches!(error, RunError::NotItsOwn { .. }), "{error}");
     fs::remove_file(run.content_path()).unwrap();
-    assert!(matches!(run.job().unwrap_err(), RunError::Picture(_)));
+    let error = run.job().unwrap_err();
+    assert!(matches!(error, RunError::NotTheCopy { .. }), "{error}");
 }
 
 #[test]

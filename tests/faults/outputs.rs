@@ -167,3 +167,57 @@ fn a_name_is_free_again_where_nothing_was_saved() {
         false => assert!(is_whole(&scene.path("china-night.png")), "{words}"),
     }
 }
+
+#[test]
+fn a_run_that_goes_on_replaces_no_file_of_others() {
+    let scene = Scene::new();
+    let output = scene.output();
+    fs::write(&output, "asked to be replaced").expect("a file");
+    scene.killed(400);
+    let resume = |flags: &[&str]| {
+        let mut arguments = vec!["resume", "--headless", "--run-dir", "run"];
+        arguments.extend(flags);
+        scene.told(&arguments)
+    };
+    // Not what the run was begun to replace, nor what it painted.
+    fs::write(&output, "somebody else's").expect("a file");
+    let (code, said) = resume(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    for words in ["did not write it", "-o", "--replace"] {
+        assert!(said.contains(words), "no {words} in: {said}");
+    }
+    assert_eq!(fs::read(&output).expect("the file"), b"somebody else's");
+    let (code, said) = resume(&["-o", "no/other.png"]);
+    assert_eq!(code, Some(2), "{said}");
+
+    fs::write(&output, "asked to be replaced").expect("a file");
+    let run = scene.resume().start();
+    run.wait_for_iteration(60);
+    send(run.process(), Signal::TERM);
+    run.end();
+    assert!(is_whole(&output));
+    let painted = fs::read(&output).expect("the picture");
+    fs::write(&output, "edited since").expect("a file");
+    let (code, said) = resume(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    fs::write(&output, painted).expect("the picture");
+    let run = scene.resume().start();
+    run.wait_for_iteration(100);
+    send(run.process(), Signal::KILL);
+    run.end();
+
+    fs::write(&output, "somebody else's").expect("a file");
+    let (code, said) = resume(&["-o", "out/other.png"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(is_whole(&scene.path("out/other.png")));
+    assert_eq!(fs::read(&output).expect("the file"), b"somebody else's");
+}
+
+#[test]
+fn a_file_in_the_way_is_replaced_when_that_is_said() {
+    let scene = Scene::new();
+    scene.killed(400);
+    fs::write(scene.output(), "somebody else's").expect("a file");
+    scene.resume().with(&["--replace"]).start().well();
+    assert!(is_whole(&scene.output()));
+}

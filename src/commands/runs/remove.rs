@@ -1,11 +1,11 @@
 //! `impasto runs delete` and `impasto runs prune`.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use super::facts::{ago, size};
 use super::{DeleteArgs, PruneArgs};
-use crate::commands::{Failure, Outcome};
+use crate::commands::{Failure, Outcome, agreed, can_ask};
 use crate::headless::say;
 use crate::runs::{Entry, Run, RunError, RunName, Runs, Standing, clock};
 
@@ -33,7 +33,7 @@ pub fn delete(args: &DeleteArgs) -> Outcome {
     let bytes = names.iter().map(|name| runs.bytes(name)).sum();
     let shown: Vec<&str> = names.iter().map(RunName::as_str).collect();
     let question = format!("Delete {} ({})?", shown.join(", "), size(bytes));
-    if !args.yes && !agreed(&question)? {
+    if !args.yes && !confirmed(&question)? {
         return Ok(());
     }
     for name in &names {
@@ -116,20 +116,13 @@ fn count(runs: usize) -> String {
 }
 
 /// Asks whoever sits at the terminal.
-fn agreed(question: &str) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+fn confirmed(question: &str) -> Result<bool, Failure> {
+    if !can_ask() {
         return Err(Failure::Usage(
             "there is nobody to ask; to delete without a question add --yes".to_owned(),
         ));
     }
-    write!(io::stderr(), "{question} [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if !answer.ends_with('\n') {
-        // Ctrl-D leaves the cursor behind the question.
-        say("");
-    }
-    let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    let yes = agreed(question)?;
     if !yes {
         say("nothing was deleted");
     }

@@ -1,0 +1,60 @@
+//! Whose file lies where the picture of a run goes. A run may come from somebody
+//! else, and whatever it names as its output is the user's own until it has been
+//! painted over once.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{Run, checkpoint, files};
+use crate::picture::MAX_FILE_BYTES;
+
+impl Run {
+    /// Where the picture goes, from the root of the file system: as the newest
+    /// checkpoint has it, else as the run began.
+    pub fn output(&self) -> PathBuf {
+        let folder = self.open_folder().ok();
+        let newest = folder.and_then(|folder| checkpoint::newest_position(&folder));
+        let output = newest.map(|position| position.output);
+        let output = output.unwrap_or_else(|| self.record().output.clone());
+        std::path::absolute(&output).unwrap_or(output)
+    }
+
+    /// Whether a file lies at `output` that this run did not write and was not
+    /// begun to replace. An empty file is a name that was reserved.
+    pub fn is_foreign(&self, output: &Path) -> bool {
+        match fs::metadata(output) {
+            // Where it cannot be looked at, it cannot be replaced either.
+            Err(_) => return false,
+            Ok(found) if found.len() == 0 => return false,
+            Ok(_) => {}
+        }
+        let Ok(found) = digest_at(output) else {
+            return true;
+        };
+        let known = [self.record().replaces.clone(), self.state().painted];
+        if known.into_iter().flatten().any(|known| known == found) {
+            return false;
+        }
+        // Written before the output is, which may be as far as the run came.
+        let result = self.open_folder().ok();
+        let result = result.and_then(|folder| folder.file(Self::RESULT).ok());
+        !result.is_some_and(|result| digest(result).is_ok_and(|kept| kept == found))
+    }
+}
+
+/// The SHA-256 of an ordinary file of at most [`MAX_FILE_BYTES`].
+pub(crate) fn digest_at(path: &Path) -> io::Result<String> {
+    digest(files::open(path)?)
+}
+
+fn digest(file: fs::File) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let count = io::copy(&mut file.take(MAX_FILE_BYTES + 1), &mut hasher)?;
+    match count > MAX_FILE_BYTES {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(format!("{:x}", hasher.finalize())),
+    }
+}
