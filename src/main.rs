@@ -1,10 +1,13 @@
 //! Parse, dispatch, exit code.
 
+mod working_folder;
+
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
+    working_folder::return_to_deleted();
     impasto::timing::mark("libtorch is loaded");
     impasto::commands::carry_out(impasto::cli::Cli::parse())
 }

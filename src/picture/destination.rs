@@ -102,12 +102,18 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Whether a folder was deleted while the program works in it, which it then still
+/// sees as one.
+fn is_deleted(folder: &Path, cause: &io::Error) -> bool {
+    cause.kind() == ErrorKind::NotFound && folder.canonicalize().is_err()
+}
+
 fn not_written(path: &Path, cause: io::Error) -> PictureError {
     let destination = destination(path);
     let file = display_path(path);
     let folder = folder_of(&destination);
     // Some folders, such as /proc, exist and say "not found" to a new file.
-    let missing = !folder.is_dir();
+    let missing = !folder.is_dir() || is_deleted(folder, &cause);
     let folder = display_path(folder);
     match cause.kind() {
         _ if missing => PictureError::FolderMissing { file, folder },

@@ -2,6 +2,8 @@
 //! which accepts files that are cut short and drops the ink values of CMYK
 //! pictures before their profile can be applied.
 
+use std::thread;
+
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, Rgb32FImage, RgbImage};
 use zune_jpeg::JpegDecoder;
@@ -35,8 +37,22 @@ pub(super) fn decode(bytes: &[u8], file: &str) -> Result<Decoded, PictureError> 
         ColorSpace::Luma | ColorSpace::CMYK | ColorSpace::YCCK => stored,
         _ => ColorSpace::RGB,
     };
-    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
-    let mut samples = decoder.decode().map_err(refuse)?;
+    let options = options.jpeg_set_out_colorspace(wanted);
+    decoder.set_options(options);
+    let longer = lengthened(bytes);
+    let (samples, again) = thread::scope(|scope| {
+        let again = longer.as_deref().map(|longer| {
+            let decode =
+                move || JpegDecoder::new_with_options(ZCursor::new(longer), options).decode();
+            scope.spawn(decode)
+        });
+        let samples = decoder.decode();
+        (samples, again.map(|again| again.join()))
+    });
+    let mut samples = samples.map_err(refuse)?;
+    if again.is_some_and(|again| !matches!(again, Ok(Ok(again)) if again == samples)) {
+        return Err(refuse(DecodeErrors::ExhaustedData));
+    }
     let orientation = decoder
         .exif()
         .and_then(|exif| Orientation::from_exif_chunk(exif))
@@ -60,6 +76,46 @@ pub(super) fn decode(bytes: &[u8], file: &str) -> Result<Decoded, PictureError> 
     })?;
     image.apply_orientation(orientation);
     Ok(Decoded { image, icc_profile })
+}
+
+/// The same file with more data before its end marker; none if it has none.
+///
+/// Data that ends before the picture does, with an end marker after it, is no error
+/// to the decoder: it takes zeros for what is missing. Of such a file this one is
+/// decoded to other samples or to none, while of a whole one nothing past the last
+/// block is looked at.
+fn lengthened(bytes: &[u8]) -> Option<Vec<u8>> {
+    let end = end_of_image(bytes)?;
+    let (data, rest) = bytes.split_at_checked(end)?;
+    // Bits without a pattern, and no byte that begins a marker.
+    let more = (1..=64_u8).map(|number| number.wrapping_mul(151) ^ 0x35);
+    let more = more.map(|byte| byte.min(0xFE));
+    Some(
+        data.iter()
+            .copied()
+            .chain(more)
+            .chain(rest.iter().copied())
+            .collect(),
+    )
+}
+
+/// Where the end marker of a JPEG file's first picture stands. Other pictures, such
+/// as a small one in its metadata, have markers of their own.
+fn end_of_image(bytes: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)?;
+        match *bytes.get(at + 1)? {
+            0xD9 => return Some(at),
+            0xFF => at += 1,
+            // A byte of data, or a marker that stands alone.
+            0x00 | 0x01 | 0xD0..=0xD8 => at += 2,
+            _ => {
+                let length = bytes.get(at + 2..at + 4)?;
+                at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+            }
+        }
+    }
 }
 
 fn refusal(error: DecodeErrors, file: &str) -> PictureError {

@@ -85,6 +85,39 @@ fn a_place_that_cannot_be_written_to_is_told_before_painting() {
     }
 }
 
+#[test]
+fn a_working_folder_that_was_deleted_ends_nothing() {
+    let scene = Scene::new();
+    let deleted = scene.path("deleted");
+    let from_there = |arguments: &[&str]| {
+        fs::create_dir(&deleted).expect("a folder");
+        let output = scene
+            .command("sh")
+            .current_dir(&deleted)
+            .args(["-c", "rmdir \"$PWD\"; exec \"$@\"", "sh"])
+            .arg(env!("CARGO_BIN_EXE_impasto"))
+            .args(arguments)
+            .output()
+            .expect("the shell starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let (content, style) = (scene.path("china.jpg"), scene.path("night.jpg"));
+    let output = scene.output();
+    let paths = [&content, &style, &output].map(|path| path.to_str().expect("text"));
+    let run = ["run", paths[0], paths[1], "--headless", "--device", "cpu"];
+    let run = [&run[..], &["--set", "schedule=[{size: 24, iterations: 2}]"]].concat();
+
+    let (code, said) = from_there(&["presets", "list"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = from_there(&run);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the folder . does not exist"), "{said}");
+    let (code, said) = from_there(&[&run[..], &["-o", paths[2]]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(is_whole(&output));
+}
+
 /// A process that ends with the test.
 struct Guarded(Child);
 

@@ -349,6 +349,34 @@ fn pictures_that_are_cut_short_are_refused() {
 }
 
 #[test]
+fn a_jpeg_that_is_cut_and_ended_again_is_refused() {
+    // What lies at hand is progressive, grey, subsampled, or from a camera.
+    let bundled = ["china.jpg", "night.jpg"].map(|name| {
+        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        fs::read(assets.join(name)).unwrap()
+    });
+    let even = encoded(
+        ImageFormat::Jpeg,
+        (16, 512),
+        &[200; 16 * 512 * 3],
+        None,
+        None,
+    );
+    for bytes in bundled.into_iter().chain([even]) {
+        assert!(decode_bytes(&bytes).is_ok());
+        let (scans, parts) = (bytes.len() / 3, 23);
+        for part in 1..parts {
+            let length = scans + (bytes.len() - 2 - scans) * part / parts;
+            let mut cut = bytes[..length].to_vec();
+            cut.extend([0xFF, 0xD9]);
+            let error = decode_bytes(&cut).unwrap_err();
+            let damaged = matches!(error, PictureError::Damaged { .. });
+            assert!(damaged, "{part}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_damaged_png_is_refused() {
     let (size, rgb) = blocks();
     let mut bytes = png(size, &rgb);
