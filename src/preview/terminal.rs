@@ -116,6 +116,12 @@ impl fmt::Display for Colours {
     }
 }
 
+/// More than fit on any screen that there is, and little enough for memory.
+const MOST_COLUMNS: u16 = 1000;
+const MOST_ROWS: u16 = 500;
+/// The largest side of a cell that is believed, in pixels.
+const LARGEST_CELL: u16 = 500;
+
 /// The terminal that stdout is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terminal {
@@ -140,9 +146,10 @@ impl Terminal {
             return None;
         }
         let size = window_size().ok()?;
+        let (columns, rows) = believable(size.columns, size.rows);
         Some(Self {
-            columns: size.columns,
-            rows: size.rows,
+            columns,
+            rows,
             cell: cell_size(),
             colours: colours(
                 &variable("TERM"),
@@ -204,7 +211,19 @@ pub fn cell_size() -> Option<(u16, u16)> {
     let size = window_size().ok()?;
     let width = size.width.checked_div(size.columns)?;
     let height = size.height.checked_div(size.rows)?;
-    (width > 0 && height > 0).then_some((width, height))
+    Some((width, height)).filter(|cell| is_believable_cell(*cell))
+}
+
+/// Whether a cell may have this width and height in pixels.
+fn is_believable_cell((width, height): (u16, u16)) -> bool {
+    let believed = 1..=LARGEST_CELL;
+    believed.contains(&width) && believed.contains(&height)
+}
+
+/// As many columns and rows as a terminal may have; one that says it has more is
+/// believed so far.
+pub fn believable(columns: u16, rows: u16) -> (u16, u16) {
+    (columns.min(MOST_COLUMNS), rows.min(MOST_ROWS))
 }
 
 fn variable(name: &str) -> String {

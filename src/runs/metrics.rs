@@ -188,7 +188,7 @@ fn kept(file: &File, keep_until: Option<u32>) -> io::Result<Kept> {
     Ok(kept)
 }
 
-/// Reads every step in a run's folder; none where there is no file.
+/// Reads every step in a run's folder, by iteration; none where there is no file.
 pub(super) fn read(folder: &Folder) -> io::Result<Vec<Step>> {
     let file = match folder.file(FILE) {
         Ok(file) => file,
@@ -200,6 +200,10 @@ pub(super) fn read(folder: &Folder) -> io::Result<Vec<Step>> {
         steps.extend(step(line));
         true
     })?;
+    // As they are written. Lines that somebody else put in may come in any order,
+    // and a chart of those is drawn to and fro across its whole width.
+    steps.sort_by_key(|step| step.iteration);
+    steps.dedup_by_key(|step| step.iteration);
     Ok(steps)
 }
 

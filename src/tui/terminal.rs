@@ -1,6 +1,7 @@
 //! The dashboard's hold on the terminal: the screen it draws on, and what
 //! comes in from the keyboard and from other processes.
 
+mod bounded;
 mod crash;
 mod input;
 mod screen;

@@ -4,7 +4,7 @@ use std::env;
 
 use super::sequence::Sequence;
 use super::tmux::Outer;
-use super::{Capabilities, Graphics, Terminal, variable};
+use super::{Capabilities, Graphics, Terminal, is_believable_cell, variable};
 
 /// Whether a picture could be shown that is sent along (31), or that lies in a
 /// file (32, one that is not there). The printer asks both again and waits for
@@ -126,8 +126,9 @@ impl Terminal {
                 width.checked_div(self.columns)?,
                 height.checked_div(self.rows)?,
             );
-            (cell.0 > 0 && cell.1 > 0).then_some(cell)
+            Some(cell)
         });
+        let cell = cell.filter(|cell| is_believable_cell(*cell));
         if self.multiplexer {
             return Capabilities {
                 pane: outer.map_or(Graphics::HalfBlocks, |outer| in_tmux(answer, outer)),
@@ -411,6 +412,7 @@ mod tests {
         );
         assert_eq!(cell(&terminal, b"\x1b[4;480;640t"), Some((8, 20)));
         assert_eq!(cell(&terminal, b"\x1b[4;0;0t\x1b[6;0;0t\x1b[;;;t"), None);
+        assert_eq!(cell(&terminal, b"\x1b[6;65535;9t"), None);
         assert!(question(&terminal).contains("[16t"));
         terminal.cell = Some((7, 14));
         assert_eq!(cell(&terminal, b"\x1b[6;18;9t"), Some((7, 14)));

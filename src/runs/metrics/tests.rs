@@ -16,6 +16,17 @@ fn iterations(folder: &Path) -> Vec<u32> {
 }
 
 #[test]
+fn steps_out_of_order_are_put_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut metrics = metrics(folder.path(), None);
+    for iteration in [3, 1, 4, 1, 5, 9, 2, 6] {
+        metrics.append(&step(iteration, 1)).unwrap();
+    }
+    metrics.flush().unwrap();
+    assert_eq!(iterations(folder.path()), [1, 2, 3, 4, 5, 6, 9]);
+}
+
+#[test]
 fn steps_come_back_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     assert!(iterations(folder.path()).is_empty());
