@@ -119,7 +119,11 @@ fn hear(
                     None => Ok(output),
                 };
             }
-            Event::Failed { message, output } => {
+            Event::Failed {
+                message,
+                output,
+                refused,
+            } => {
                 let place = match output {
                     Some(output) => {
                         format!("; the picture is in {}", display_path(&output))
@@ -127,7 +131,7 @@ fn hear(
                     None => String::new(),
                 };
                 let message = message.trim_end_matches('.');
-                return Err((Failure::Failed(format!("{message}{place}")), None));
+                return Err((Failure::of_run(format!("{message}{place}"), refused), None));
             }
             _ => {}
         }

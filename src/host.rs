@@ -13,9 +13,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::engine::worker::{self, Keeping};
-use crate::job::Job;
+use crate::job::{Job, sizes_of};
 use crate::line::{Announce, Server, place};
 use crate::picture::{self, display_path};
+use crate::preset::Preset;
 use crate::protocol::{Command, Event, Link, PreviewSlot, Step};
 use crate::runs::checkpoint::{Checkpoint, Checkpoints};
 use crate::runs::{
@@ -96,7 +97,8 @@ pub fn paint(
     let mut from = if checkpoints.is_empty() {
         None
     } else {
-        Some(checkpoints.read().map_err(HostError::Checkpoint)?)
+        let sizes = |preset: &Preset| sizes_of(preset, &job.content.picture);
+        Some(checkpoints.read(&sizes).map_err(HostError::Checkpoint)?)
     };
     let place = match &mut from {
         Some(from) => &mut from.position.output,
@@ -157,6 +159,7 @@ pub fn paint(
         earlier,
         notices,
         iteration: 0,
+        started: false,
         over: None,
         began: Instant::now(),
         met: false,
@@ -244,6 +247,8 @@ struct Host {
     /// What to tell as soon as there is a run to tell it of.
     notices: Vec<String>,
     iteration: u32,
+    /// Whether it came so far that going on from here may help.
+    started: bool,
     /// When the run came to its end.
     over: Option<Instant>,
     began: Instant,
@@ -298,12 +303,14 @@ impl Host {
     /// Writes an event down and passes it on.
     fn hear(&mut self, mut event: Event) {
         if let Event::Failed { message, .. } = &mut event
+            && self.started
             && self.run.has_checkpoint()
         {
             let called = self.run.called();
             *message += &format!("; `impasto resume {called}` goes on with it");
         }
         let is_start = matches!(event, Event::Started { .. });
+        self.started |= is_start;
         if let Event::Restarting { .. } = event {
             self.set_attempt_aside();
         }
@@ -394,7 +401,9 @@ impl Host {
                 self.end(ended, output.as_deref(), None);
                 Some(words.to_owned())
             }
-            Event::Failed { message, output } => {
+            Event::Failed {
+                message, output, ..
+            } => {
                 self.end(RunState::Failed, output.as_deref(), Some(message));
                 Some(format!("failed: {message}"))
             }

@@ -473,15 +473,7 @@ impl Job {
 
     /// The size of the painting at every scale of the schedule.
     pub fn sizes(&self) -> Vec<Size> {
-        let size = |scale: &Scale| {
-            let (width, height) = fitted(&self.content.picture, *scale);
-            Size {
-                width,
-                height,
-                iterations: scale.iterations,
-            }
-        };
-        self.preset.schedule.iter().map(size).collect()
+        sizes_of(&self.preset, &self.content.picture)
     }
 
     /// The recipe of this job, as painted so.
@@ -570,6 +562,19 @@ pub fn go_on_from(schedule: &mut Vec<Scale>, long_side: u32) {
         index += 1;
         keep
     });
+}
+
+/// The size of the painting at every scale of a preset's schedule.
+pub fn sizes_of(preset: &Preset, content: &Picture) -> Vec<Size> {
+    let size = |scale: &Scale| {
+        let (width, height) = fitted(content, *scale);
+        Size {
+            width,
+            height,
+            iterations: scale.iterations,
+        }
+    };
+    preset.schedule.iter().map(size).collect()
 }
 
 /// The size of `picture` at `scale`.

@@ -137,6 +137,10 @@ pub enum Event {
         /// The picture so far, where one could be saved.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<PathBuf>,
+        /// What was asked for cannot be done here: a device, a network or a file
+        /// is wrong. The exit code says so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
 }
 

@@ -32,6 +32,9 @@ pub enum RemoteError {
     Start(#[from] io::Error),
     #[error("{0}")]
     Ended(String),
+    /// What was asked for is wrong: the engine ended with exit code 2.
+    #[error("{0}")]
+    Refused(String),
     #[error(transparent)]
     Line(#[from] LineError),
     #[error("{run} is being painted{by}, but cannot be reached: {why}. It paints on; {way_out}.")]
@@ -240,9 +243,11 @@ pub fn launch(
         let places = places(run)?;
         if let Some(status) = engine.0.try_wait()? {
             let words = last_words(&folder, before);
-            return Err(RemoteError::Ended(
-                words.unwrap_or_else(|| format!("the engine ended at once ({status})")),
-            ));
+            let words = words.unwrap_or_else(|| format!("the engine ended at once ({status})"));
+            return Err(match status.code() {
+                Some(2) => RemoteError::Refused(words),
+                _ => RemoteError::Ended(words),
+            });
         }
         match connect(&places, Role::Steer) {
             Ok(connection) => {

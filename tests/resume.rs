@@ -62,7 +62,8 @@ fn keeping(run: &Path, from: Option<Checkpoint>) -> Keeping {
 fn checkpoint_in(run: &Path) -> Checkpoint {
     let folder = Folder::open(run).expect("a folder");
     let mut checkpoints = Checkpoints::open(&folder).expect("a folder");
-    checkpoints.read().expect("a whole one")
+    let sizes = |_: &Preset| job(OptimizerKind::Adam, run).sizes();
+    checkpoints.read(&sizes).expect("a whole one")
 }
 
 fn next(link: &Link) -> Event {

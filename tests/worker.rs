@@ -93,7 +93,9 @@ fn wait_for_failure(link: &Link) -> String {
             .recv_timeout(PATIENCE)
             .expect("an event in time")
         {
-            Event::Failed { message, output } => {
+            Event::Failed {
+                message, output, ..
+            } => {
                 assert_eq!(output, None);
                 return message;
             }

@@ -23,6 +23,7 @@ pub fn fetch(networks: &Networks, args: &FetchArgs) -> Outcome {
         (None, Some(offer)) => Source::Offer(offer),
         (None, None) => return Err(unknown(&args.name)),
     };
+    let is_file = matches!(source, Source::File(..));
     let order = Order {
         name: args.name.clone(),
         source,
@@ -44,9 +45,10 @@ pub fn fetch(networks: &Networks, args: &FetchArgs) -> Outcome {
             say(&FetchError::Stopped.to_string());
             return Err(Failure::Stopped(number(&signal)));
         }
-        Err(error @ (FetchError::Network(_) | FetchError::Address { .. })) => {
-            return Err(Failure::Usage(error.to_string()));
-        }
+        Err(
+            error @ (FetchError::Network(_) | FetchError::Weights(_) | FetchError::Address { .. }),
+        ) => return Err(Failure::Usage(error.to_string())),
+        Err(error) if is_file => return Err(Failure::Usage(error.to_string())),
         Err(error) => return Err(Failure::Failed(error.to_string())),
     };
     let scales = measure(&fetched.file)?;

@@ -11,7 +11,7 @@ use crate::job::{DeviceChoice, Job, PictureFile, Plan};
 use crate::line::Connection;
 use crate::preset::Start;
 use crate::protocol::Link;
-use crate::remote::{self, Order, Waiting};
+use crate::remote::{self, Order, RemoteError, Waiting};
 use crate::runs::{NewRun, Run, RunError, RunState, Runs};
 use crate::tui::remote::{Remote, Started, in_process};
 
@@ -61,7 +61,7 @@ pub fn engine(
     move |plan, job| {
         let run = match new_run(plan, &job, folder.as_deref()) {
             Ok(run) => run,
-            Err(error) if folder.is_some() => return Err(io::Error::other(error)),
+            Err(error) if folder.is_some() => return Err(refused(error)),
             Err(error) => {
                 say(&format!("the run is not kept: {error}"));
                 // That it can be opened was looked at before.
@@ -83,10 +83,18 @@ pub fn engine(
                     // It ended before it began.
                     run.discard();
                 }
-                Err(io::Error::other(error))
+                Err(match error {
+                    RemoteError::Refused(_) => refused(error),
+                    error => io::Error::other(error),
+                })
             }
         }
     }
+}
+
+/// What was asked for is wrong, rather than something that went wrong.
+fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
 /// The line to an engine, as the dashboard takes it.

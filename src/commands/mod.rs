@@ -49,6 +49,16 @@ pub enum Failure {
     NobodyReads,
 }
 
+impl Failure {
+    /// That of a run: what was asked for is refused, or something went wrong.
+    pub fn of_run(message: String, refused: bool) -> Self {
+        match refused {
+            true => Self::Usage(message),
+            false => Self::Failed(message),
+        }
+    }
+}
+
 /// The result of a command.
 pub type Outcome = Result<(), Failure>;
 
@@ -200,7 +210,7 @@ impl From<WeightsError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self::Failed(error.to_string())
+        Self::of_run(error.to_string(), error.is_of_the_request())
     }
 }
 
@@ -221,6 +231,7 @@ impl From<HostError> for Failure {
 
 impl From<RemoteError> for Failure {
     fn from(error: RemoteError) -> Self {
-        Self::Failed(error.to_string())
+        let refused = matches!(error, RemoteError::Refused(_));
+        Self::of_run(error.to_string(), refused)
     }
 }

@@ -30,7 +30,9 @@ pub fn stop(args: &StopArgs) -> Outcome {
                 say("stopped before the first iteration; nothing was saved");
                 return Ok(());
             }
-            Event::Failed { message, output } => {
+            Event::Failed {
+                message, output, ..
+            } => {
                 let place = output.map_or_else(String::new, |output| {
                     format!("; the picture is in {}", display_path(&output))
                 });

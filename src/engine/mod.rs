@@ -59,6 +59,11 @@ pub enum EngineError {
     Torch(String),
     #[error("the network's weights cannot be used: {0}")]
     Weights(String),
+    #[error(
+        "the checkpoint does not fit this run: {0}. Remove the run's folder `checkpoint`, and \
+         `impasto resume` paints from the beginning"
+    )]
+    Checkpoint(String),
     #[error("{0}")]
     Device(String),
     /// The network is not there, or not deep enough.
@@ -69,6 +74,13 @@ pub enum EngineError {
          {iteration}; lower the preset's weights or the optimizer's rate"
     )]
     NotFinite { failures: u32, iteration: u32 },
+}
+
+impl EngineError {
+    /// Whether what was asked for is wrong here: a device, a precision, a network.
+    pub fn is_of_the_request(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::Network(_) | Self::Weights(_))
+    }
 }
 
 impl From<TchError> for EngineError {

@@ -354,6 +354,10 @@ impl Painter {
         contents: Contents,
         tell: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        let misfit = |error: EngineError| match error {
+            EngineError::Torch(words) => EngineError::Checkpoint(words),
+            error => error,
+        };
         let scale = position.scale as usize;
         let same = |(kept, own): (&Size, &Size)| {
             kept.width <= own.width
@@ -363,18 +367,16 @@ impl Painter {
         let fits = position.sizes.len() == self.sizes.len()
             && position.sizes.iter().zip(&self.sizes).all(same);
         let Some(size) = position.sizes.get(scale).copied().filter(|_| fits) else {
-            return Err(EngineError::Torch(
-                "the checkpoint is of a run with other sizes".to_owned(),
-            ));
+            return Err(EngineError::Checkpoint("it has other sizes".to_owned()));
         };
         self.sizes.clone_from(&position.sizes);
         self.tile = position.tile;
         self.targets = self.targets_at(scale, tell)?;
-        let state = State::read(contents)?;
+        let state = State::read(contents).map_err(misfit)?;
         if let Err(error) = self.descent.restore(&state, size) {
             // Another processor learns in another way: the picture counts.
             let name = if state.has("best") { "best" } else { "image" };
-            let best = descent::image_of(&state, name, size, self.device)?;
+            let best = descent::image_of(&state, name, size, self.device).map_err(misfit)?;
             self.descent = Descent::new(&self.job.preset.optimizer, self.place);
             self.descent.begin(&best, None)?;
             self.progress.notices.push(format!(

@@ -119,7 +119,7 @@ impl State {
 }
 
 fn missing(name: &str) -> EngineError {
-    EngineError::Torch(format!("the checkpoint has no {name}"))
+    EngineError::Torch(format!("it has no {name}"))
 }
 
 /// A copy on the host that nothing else writes to.

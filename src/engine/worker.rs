@@ -76,6 +76,7 @@ pub fn start(job: Job, keeping: Option<Keeping>) -> std::io::Result<(Link, JoinH
                 line.tell(Event::Failed {
                     message,
                     output: None,
+                    refused: false,
                 });
             }
         })?;
@@ -112,6 +113,7 @@ fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: O
                 line.tell(Event::Failed {
                     message: error.to_string(),
                     output: None,
+                    refused: error.is_of_the_request(),
                 });
             }
         }
@@ -506,13 +508,21 @@ impl<'a> Worker<'a> {
                 stopped: self.mode == Mode::Stopping,
                 saved: self.painter.best_step().cloned().map(Box::new),
             },
-            (Ok(()), (output, Some(message))) => Event::Failed { message, output },
+            (Ok(()), (output, Some(message))) => Event::Failed {
+                message,
+                output,
+                refused: false,
+            },
             (Err(error), (output, problem)) => {
                 let message = match problem {
                     Some(problem) => format!("{error}; also, {problem}"),
                     None => error.to_string(),
                 };
-                Event::Failed { message, output }
+                Event::Failed {
+                    message,
+                    output,
+                    refused: error.is_of_the_request(),
+                }
             }
         };
         self.line.tell(event);

@@ -238,6 +238,7 @@ impl Hearing {
             let _ = self.events.send(Event::Failed {
                 message,
                 output: None,
+                refused: false,
             });
         }
     }

@@ -281,6 +281,7 @@ mod tests {
             events.push(Event::Failed {
                 message: "no more".to_owned(),
                 output: None,
+                refused: false,
             });
         }
         events.truncate(random.gen_range(0..=events.len()));

@@ -446,7 +446,10 @@ fn an_engine_that_goes_without_a_word_has_failed() {
     for connection in [one, control] {
         let restarting = Event::Restarting { output: None };
         events_before(&connection, &restarting);
-        let Event::Failed { message, output } = next(&connection) else {
+        let Event::Failed {
+            message, output, ..
+        } = next(&connection)
+        else {
             panic!("no failure");
         };
         assert!(message.contains("impasto resume meadow"), "{message}");

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::Folder;
 use crate::job::{Input, Size};
 use crate::picture::display_path;
-use crate::preset::Preset;
+use crate::preset::{Optimizer, Preset};
 use crate::protocol::Step;
 
 /// The folder of the checkpoints in a run's folder.
@@ -31,6 +31,8 @@ const MAGIC: &[u8; 8] = b"IMPASTO\x01";
 const MOST_HEADER: u64 = 16 << 20;
 /// The largest file that is read.
 const MOST_BYTES: u64 = 64 << 30;
+/// The most arrays that an optimizer has, besides those that never change.
+const MOST_ARRAYS: usize = 64;
 const GENERATIONS: u64 = 2;
 const FROZEN: &str = "frozen-";
 
@@ -277,11 +279,12 @@ impl Checkpoints {
     }
 
     /// The newest one that is whole. The next one follows upon it: what a newer
-    /// one holds is forgotten.
+    /// one holds is forgotten. `sizes` tells which a preset leads to in this run;
+    /// a checkpoint that holds more than they need is not read.
     ///
     /// # Errors
     /// A sentence, when there is none.
-    pub fn read(&mut self) -> Result<Checkpoint, String> {
+    pub fn read(&mut self, sizes: &dyn Fn(&Preset) -> Vec<Size>) -> Result<Checkpoint, String> {
         let folder = self.run.folder(FOLDER).map_err(|error| error.to_string())?;
         let mut found: Vec<(u64, String)> = (0..GENERATIONS)
             .map(generation_name)
@@ -298,7 +301,7 @@ impl Checkpoints {
         }
         let mut broken = Vec::new();
         for (number, name) in found {
-            match read_generation(&folder, &name) {
+            match read_generation(&folder, &name, sizes) {
                 Ok(mut checkpoint) => {
                     if !broken.is_empty() {
                         checkpoint.notice = Some(format!(
@@ -327,8 +330,18 @@ impl Checkpoints {
     }
 }
 
-fn read_generation(folder: &Folder, name: &str) -> io::Result<Checkpoint> {
+fn read_generation(
+    folder: &Folder,
+    name: &str,
+    sizes: &dyn Fn(&Preset) -> Vec<Size>,
+) -> io::Result<Checkpoint> {
     let (header, mut data) = read_header(folder, name)?;
+    let need = Need::of(&header.position, sizes);
+    let entries = || header.arrays.iter();
+    let frozen = || header.frozen.iter().map(|frozen| &frozen.entry);
+    if !need.covers(entries(), MOST_ARRAYS) || !need.covers(frozen(), need.frozen) {
+        return Err(damaged("it holds more than this run can need"));
+    }
     let mut digest = Sha256::new();
     digest.update(&data.hashed);
     let mut arrays = Vec::with_capacity(header.arrays.len());
@@ -400,6 +413,37 @@ pub(super) fn newest_position(run: &Folder) -> Option<Position> {
     });
     let newest = headers.max_by_key(|header| header.number)?;
     Some(newest.position)
+}
+
+/// The most that a checkpoint of a run can need.
+struct Need {
+    /// Bytes of an array: a picture in float64 with what rows of it are padded by,
+    /// or a square matrix over all the pairs of a history.
+    array: u64,
+    /// Arrays that never change: two for every step that is remembered.
+    frozen: usize,
+}
+
+impl Need {
+    fn of(position: &Position, sizes: &dyn Fn(&Preset) -> Vec<Size>) -> Self {
+        let pixels = |size: &Size| u64::from(size.width) * u64::from(size.height);
+        let most = sizes(&position.preset).iter().map(pixels).max();
+        let picture = most.unwrap_or(0).saturating_mul(3 * 8 * 2);
+        let history = Optimizer::MOST_HISTORY;
+        let matrix = 8 * (2 * history as u64).pow(2);
+        Self {
+            array: picture.max(matrix),
+            frozen: 2 * (history + 1),
+        }
+    }
+
+    fn covers<'a>(&self, mut entries: impl Iterator<Item = &'a Entry>, most: usize) -> bool {
+        let mut count = 0;
+        entries.all(|entry| {
+            count += 1;
+            entry.bytes <= self.array && count <= most
+        })
+    }
 }
 
 /// Whether a run's folder has a checkpoint, be it a broken one.

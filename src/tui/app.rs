@@ -103,6 +103,8 @@ pub enum Phase {
     Failed {
         message: String,
         output: Option<PathBuf>,
+        /// What was asked for is wrong here, rather than something that went wrong.
+        refused: bool,
     },
 }
 

@@ -320,6 +320,9 @@ impl<'a> Dashboard<'a> {
                     let engine = self.engine.as_mut()?;
                     match engine(&self.plan, *job) {
                         Ok(started) => self.take_up(started),
+                        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                            return Some(Left::Unread(error.to_string()));
+                        }
                         Err(error) => {
                             let message = format!("cannot start painting: {error}");
                             return Some(Left::Unstarted(message));

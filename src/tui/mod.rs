@@ -174,7 +174,14 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
     match (&app.phase, left) {
         (_, Left::Unread(message)) => Err(Failure::Usage(message)),
         (_, Left::Unstarted(message)) => Err(Failure::Failed(message)),
-        (Phase::Failed { message, output }, _) => {
+        (
+            Phase::Failed {
+                message,
+                output,
+                refused,
+            },
+            _,
+        ) => {
             let place = match output {
                 Some(output) => format!("; the picture is in {}", display_path(output)),
                 None => String::new(),
@@ -184,7 +191,7 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
                 None => String::new(),
             };
             let message = message.trim_end_matches('.');
-            Err(Failure::Failed(format!("{message}{place}{log}")))
+            Err(Failure::of_run(format!("{message}{place}{log}"), *refused))
         }
         (
             Phase::Finished {

@@ -16,7 +16,8 @@ use crate::protocol::Link;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Starts to paint what a plan became, once its pictures are read.
+/// Starts to paint what a plan became, once its pictures are read. An error of the
+/// kind [`io::ErrorKind::InvalidInput`] says that what was asked for is wrong.
 pub type Engine<'a> = dyn FnMut(&Plan, Job) -> io::Result<Started> + 'a;
 
 /// An engine that paints, and the line to it.

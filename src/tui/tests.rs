@@ -310,6 +310,7 @@ fn failed_screens() {
         Message::Event(Event::Failed {
             message,
             output: None,
+            refused: false,
         }),
     );
     snapshots("failed", &app);

@@ -218,8 +218,16 @@ fn told(app: &mut App, event: Event) -> Vec<Effect> {
                 app.overlay = None;
             }
         }
-        Event::Failed { message, output } => {
-            app.phase = Phase::Failed { message, output };
+        Event::Failed {
+            message,
+            output,
+            refused,
+        } => {
+            app.phase = Phase::Failed {
+                message,
+                output,
+                refused,
+            };
             app.full_screen = false;
             // Somebody who asked to leave is told on the way out.
             app.overlay = (!app.leaving).then_some(Overlay::Failure);

@@ -109,6 +109,27 @@ fn a_damaged_checkpoint_costs_seconds_and_not_the_run() {
 }
 
 #[test]
+fn a_checkpoint_of_another_run_is_told_with_a_way_out() {
+    let (scene, other) = (Scene::new(), Scene::new());
+    scene.killed(ITERATIONS);
+    // Of another shape.
+    fs::copy(other.path("night.jpg"), other.path("china.jpg")).expect("a copy");
+    other.killed(ITERATIONS);
+    let checkpoint = scene.run_folder().join("checkpoint");
+    fs::remove_dir_all(&checkpoint).expect("removed");
+    copy(&other.run_folder().join("checkpoint"), &checkpoint);
+    let resume = ["resume", "--headless", "--run-dir", "run"];
+    let (code, said) = scene.told(&[&resume[..], &["-o", "out/picture.png"]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("other sizes"), "{said}");
+    assert!(said.contains("Remove the run's folder"), "{said}");
+    assert!(!said.contains("goes on with it"), "{said}");
+    fs::remove_dir_all(&checkpoint).expect("removed");
+    scene.resume().start().well();
+    assert_eq!(scene.last_loss(), unbroken(ITERATIONS));
+}
+
+#[test]
 fn a_damaged_record_is_told_by_name_and_left_as_it_is() {
     let scene = Scene::new();
     scene.killed(ITERATIONS);

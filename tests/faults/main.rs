@@ -5,6 +5,7 @@
 
 mod damage;
 mod disk;
+mod exits;
 mod limits;
 mod line;
 mod links;

@@ -57,6 +57,7 @@ pub(super) fn lost(app: &mut App) -> Vec<Effect> {
         Event::Failed {
             message,
             output: None,
+            refused: false,
         },
     )
 }

@@ -349,6 +349,7 @@ fn a_failure_is_shown_in_full_and_ends_with_q() {
     let failed = Event::Failed {
         message: "no memory".to_owned(),
         output: None,
+        refused: false,
     };
     assert_eq!(update(&mut app, Message::Event(failed)), []);
     assert!(matches!(app.overlay, Some(Overlay::Failure)));

@@ -211,7 +211,10 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
         }
         Overlay::Restart => restart(app, &mut lines, theme),
         Overlay::Failure => {
-            if let Phase::Failed { message, output } = &app.phase {
+            if let Phase::Failed {
+                message, output, ..
+            } = &app.phase
+            {
                 lines.push(Line::styled(message.clone(), theme.error));
                 lines.push(Line::default());
                 if let Some(output) = output {
