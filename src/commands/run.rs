@@ -6,7 +6,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::{Failure, Outcome, keep};
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
-use crate::engine::warm_up;
+use crate::engine::{warm_up, weights};
 use crate::headless::{self, EventSink, Leave};
 use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
 use crate::picture::{self, PictureError, Source, display_path};
@@ -27,7 +27,7 @@ pub fn run(args: &RunArgs) -> Outcome {
             let name = args.preset.preset.as_deref().unwrap_or("default");
             (Library::open().find(name)?, Some(name.to_owned()))
         }
-        Some(path) => (from_recipe(path, args)?, None),
+        Some(path) => (from_recipe(path, args, &overrides)?, None),
     };
     let preset = overrides.apply(preset)?;
     let content = PictureFile::At(args.content.clone());
@@ -134,7 +134,7 @@ impl From<&ScreenArgs> for tui::Options {
 }
 
 /// The preset inside a picture that impasto made.
-fn from_recipe(path: &Path, args: &RunArgs) -> Result<Preset, Failure> {
+fn from_recipe(path: &Path, args: &RunArgs, overrides: &Overrides) -> Result<Preset, Failure> {
     let text = picture::read_recipe(path)?;
     let recipe: Recipe = serde_json::from_str(&text).map_err(|error| {
         Failure::Usage(format!(
@@ -147,6 +147,20 @@ fn from_recipe(path: &Path, args: &RunArgs) -> Result<Preset, Failure> {
         ("style", &recipe.style, &args.style),
     ] {
         warn_if_other(role, input, &picture::load(path)?);
+    }
+    let network = overrides.apply(recipe.preset.clone())?.network;
+    // One that is not there is told with the plan.
+    if let Ok(found) = weights::provenance(network)
+        && found.sha256 != recipe.weights
+    {
+        let digits = |sha256: &str| sha256.chars().take(8).collect::<String>();
+        headless::say(&format!(
+            "note: the recipe was painted with other weights (SHA-256 {}…); painting with those \
+             of the network {} ({}…)",
+            display_path(digits(&recipe.weights).as_ref()),
+            network.name(),
+            digits(&found.sha256),
+        ));
     }
     Ok(recipe.preset)
 }

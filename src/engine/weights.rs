@@ -66,6 +66,23 @@ pub fn built_in_provenance() -> Provenance {
     }
 }
 
+/// Where the weights of a network come from.
+///
+/// # Errors
+/// When it is not there or broken.
+pub fn provenance(network: Network) -> Result<Provenance> {
+    if network == Network::VGG16 {
+        return Ok(built_in_provenance());
+    }
+    let installed = Networks::open()
+        .find(network.name())
+        .map_err(|error| EngineError::Network(error.to_string()))?;
+    Ok(Provenance {
+        sha256: installed.file.sha256,
+        convention: installed.file.convention,
+    })
+}
+
 /// Reads a network as far as `deepest`: what lies beyond is not needed.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::text::{is_break, lines};
 use super::words::shown;
 
 /// A place in a preset's text.
@@ -39,9 +40,7 @@ impl Mistake {
     /// The second line of `message`, if it has one, becomes the note.
     pub(super) fn at(text: &str, origin: &str, byte: usize, message: &str) -> Self {
         let byte = boundary(text, byte);
-        let before = &text[..byte];
-        let starts = before.rfind('\n').map_or(0, |end| end + 1);
-        let line = text[starts..].lines().next().unwrap_or_default();
+        let (number, starts, line) = line_at(text, byte);
         let column = text[starts..byte].chars().count();
         let (message, note) = match message.split_once('\n') {
             Some((message, note)) => (message, Some(note.to_owned())),
@@ -52,7 +51,7 @@ impl Mistake {
             note,
             location: Location {
                 origin: origin.to_owned(),
-                line: before.matches('\n').count() + 1,
+                line: number,
                 column: column + 1,
             },
             line: line.to_owned(),
@@ -81,8 +80,7 @@ impl Mistake {
         {
             byte = begun;
         }
-        let starts = text[..byte].rfind('\n').map_or(0, |end| end + 1);
-        let line = text[starts..].lines().next().unwrap_or_default();
+        let (_, starts, line) = line_at(text, byte);
         let indent = &line[..line.len() - line.trim_start().len()];
         if let Some(tab) = indent.find('\t') {
             let message = "a tab cannot indent YAML; use spaces";
@@ -128,6 +126,20 @@ impl fmt::Display for Mistake {
             None => Ok(()),
         }
     }
+}
+
+/// The line that a byte is in: its number from 1, the byte that it begins with, and
+/// its text without a break.
+fn line_at(text: &str, byte: usize) -> (usize, usize, &str) {
+    let (mut number, mut starts) = (1, 0);
+    for line in lines(text) {
+        let ends = starts + line.len();
+        if byte < ends || !line.ends_with(is_break) {
+            return (number, starts, line.trim_end_matches(is_break));
+        }
+        (number, starts) = (number + 1, ends);
+    }
+    (number, starts, "")
 }
 
 /// The byte, or the nearest before it that begins a character or ends the text.
@@ -234,7 +246,7 @@ fn last_position(text: &str, message: &str) -> Option<usize> {
     let (_, place) = message.rsplit_once(" at line ")?;
     let (line, column) = place.split_once(" column ")?;
     let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
-    let mut lines = text.split_inclusive('\n');
+    let mut lines = lines(text);
     let before: usize = lines
         .by_ref()
         .take(line.checked_sub(1)?)

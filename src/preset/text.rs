@@ -93,9 +93,35 @@ fn open_brackets(text: &str) -> Option<usize> {
     })
 }
 
+/// The lines of a text as YAML counts them, each with its break.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (at, _) = rest
+            .char_indices()
+            .find(|(_, c)| is_break(*c))
+            .or_else(|| {
+                let (at, last) = rest.char_indices().last()?;
+                Some((at, last))
+            })?;
+        let length = match &rest[at..] {
+            crlf if crlf.starts_with("\r\n") => 2,
+            one => one.chars().next().map_or(0, char::len_utf8),
+        };
+        let (line, after) = rest.split_at(at + length);
+        rest = after;
+        Some(line)
+    })
+}
+
+/// Whether a line ends with this character, alone or as part of `\r\n`.
+pub(super) fn is_break(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
 /// Whether there is nothing but blank lines, comments and document marks.
 fn is_empty(text: &str) -> bool {
-    text.lines()
+    lines(text)
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "..."))
 }
@@ -118,7 +144,7 @@ fn check_document(text: &str, origin: &str) -> Result<(), PresetError> {
 fn second_document(text: &str) -> usize {
     let mut seen = false;
     let mut start = 0;
-    for line in text.split_inclusive('\n') {
+    for line in lines(text) {
         let bare = line.trim_end();
         if bare == "---" || bare.starts_with("--- ") {
             if seen {

@@ -145,12 +145,13 @@ fn read_file(
         return Err(Flaw::NotOrdinary);
     }
     let mut file = fs::File::open(path)?;
+    // The header first: a large file that is no network is told at once.
+    let mut archive = Archive::open(file.try_clone()?)?;
+    let (architecture, planned) = vgg::plan(&archive.tensors)?;
     let mut hasher = Sha256::new();
+    file.rewind()?;
     io::copy(&mut file, &mut hasher)?;
     let sha256 = format!("{:x}", hasher.finalize());
-
-    let mut archive = Archive::open(file)?;
-    let (architecture, planned) = vgg::plan(&archive.tensors)?;
     let mut convolutions = Vec::with_capacity(planned.len());
     for planned in planned {
         let convolution = Convolution {

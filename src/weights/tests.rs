@@ -208,6 +208,21 @@ fn a_tar_file_must_agree_with_itself() {
 }
 
 #[test]
+fn a_large_file_that_is_no_network_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.safetensors");
+    let header = br#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#;
+    let start = [&(header.len() as u64).to_le_bytes(), &header[..]].concat();
+    for bytes in [&start[..], b"\0\0rubbish"] {
+        std::fs::write(&path, bytes).unwrap();
+        // Full of holes; reading it to its end would take an hour.
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(1 << 42).unwrap();
+        assert!(read(&path, None).is_err());
+    }
+}
+
+#[test]
 fn errors_name_the_file_and_the_way_out() {
     let error = |path: &str| read(Path::new(path), None).unwrap_err().to_string();
     assert_eq!(

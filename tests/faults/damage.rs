@@ -130,6 +130,56 @@ fn a_checkpoint_of_another_run_is_told_with_a_way_out() {
 }
 
 #[test]
+fn a_recipe_of_other_weights_says_so() {
+    let scene = Scene::new();
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/vgg16.safetensors");
+    let mut bytes = fs::read(bundled).expect("the network");
+    let import = |bytes: &[u8]| {
+        fs::write(scene.path("mine.safetensors"), bytes).expect("a file");
+        let flags = ["--convention", "bgr-minus-mean", "--replace"];
+        let (code, said) =
+            scene.told(&[&["weights", "import", "mine.safetensors"][..], &flags].concat());
+        assert_eq!(code, Some(0), "{said}");
+    };
+    let paint = |flags: &[&str]| {
+        let flags = [
+            &[
+                "run",
+                "china.jpg",
+                "night.jpg",
+                "--headless",
+                "--device",
+                "cpu",
+            ],
+            flags,
+        ];
+        let (code, said) = scene.told(&flags.concat());
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    import(&bytes);
+    let schedule = "schedule=[{size: 24, iterations: 1}]";
+    paint(&[
+        "-o",
+        "out/first.png",
+        "--network",
+        "mine",
+        "--set",
+        schedule,
+    ]);
+    let again = ["-o", "out/again.png", "--recipe", "out/first.png"];
+    let said = paint(&again);
+    assert!(!said.contains("other weights"), "{said}");
+    // Some bias of the last convolution.
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    import(&bytes);
+    let said = paint(&again);
+    assert!(said.contains("other weights"), "{said}");
+    assert!(said.contains("the network mine"), "{said}");
+}
+
+#[test]
 fn a_damaged_record_is_told_by_name_and_left_as_it_is() {
     let scene = Scene::new();
     scene.killed(ITERATIONS);

@@ -314,6 +314,7 @@ fn silence_counts_as_a_break() {
             tries: 20,
             pause: Duration::ZERO,
             stall: Duration::from_secs(1),
+            least: 1,
         },
     };
     let mut waits = Vec::new();
@@ -329,6 +330,37 @@ fn silence_counts_as_a_break() {
         waits.iter().all(|reason| reason == "nothing came for 1 s"),
         "{waits:?}"
     );
+}
+
+#[test]
+fn next_to_nothing_counts_as_a_break() {
+    let server = Server::new(Remote::new(small()), &[Behaviour::Dribble; 3]);
+    let bench = Bench::new();
+    let order = Order {
+        name: "mine".to_owned(),
+        source: url(&server, "/a"),
+        replace: false,
+        patience: Patience {
+            tries: 3,
+            pause: Duration::ZERO,
+            stall: Duration::from_secs(1),
+            least: 1000,
+        },
+    };
+    let error = fetch(&order, &bench.networks, &mut |_| {}, &|| false).unwrap_err();
+    let words = error.to_string();
+    assert!(
+        words.contains("bytes came in 1 s, 3 times in a row"),
+        "{words}"
+    );
+    // What came is kept: the next try goes on from there.
+    let firsts: Vec<_> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.range)
+        .collect();
+    assert_eq!(firsts[0], None);
+    assert!(firsts[1] < firsts[2] && firsts[1].is_some(), "{firsts:?}");
 }
 
 #[test]

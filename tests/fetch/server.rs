@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// A file on the server.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub enum Behaviour {
     SilentAfter(usize),
     /// Says nothing at all.
     Silent,
+    /// Sends ten bytes of content a second.
+    Dribble,
     /// Closes the connection at once.
     Close,
     /// Answers something that is not HTTP.
@@ -226,6 +229,13 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     stream.write_all(head.as_bytes())?;
     match behaviour {
         Behaviour::BreakAfter(count) => stream.write_all(&content[..count.min(content.len())])?,
+        Behaviour::Dribble => {
+            for byte in content.chunks(1) {
+                stream.write_all(byte)?;
+                stream.flush()?;
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
         Behaviour::SilentAfter(count) => {
             stream.write_all(&content[..count])?;
             return wait(&mut stream);

@@ -180,9 +180,13 @@ impl Transfer<'_> {
             return Err(self.lasting("the server does not say which version of a file it sends"));
         }
         let mut bytes = Vec::new();
+        let mut flow = Flow::new();
         loop {
             match self.hear(&exchange)? {
-                Heard::Bytes(more) => bytes.extend(more),
+                Heard::Bytes(more) => {
+                    flow.check(more.len(), self.patience)?;
+                    bytes.extend(more);
+                }
                 Heard::End => break,
                 Heard::Answer(_) => {}
             }
@@ -236,12 +240,14 @@ impl Transfer<'_> {
         until: Option<u64>,
         of: Option<u64>,
     ) -> Result<(), Break> {
+        let mut flow = Flow::new();
         loop {
             let bytes = match self.hear(exchange)? {
                 Heard::Bytes(bytes) => bytes,
                 Heard::End => break,
                 Heard::Answer(_) => continue,
             };
+            flow.check(bytes.len(), self.patience)?;
             let length = self.part.length() + bytes.len() as u64;
             if until.is_some_and(|until| length > until) {
                 return Err(self.lasting("it sends more than it said"));
@@ -358,6 +364,38 @@ impl Transfer<'_> {
     fn too_large(&self) -> FetchError {
         let url = self.url.shown().to_owned();
         FetchError::TooLarge { url }
+    }
+}
+
+/// How fast bytes come: a server that sends one a second never stalls.
+struct Flow {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Flow {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    /// Counts bytes that came. Where too few did in the time of a stall, that is a
+    /// break.
+    fn check(&mut self, count: usize, patience: &Patience) -> Result<(), Break> {
+        self.bytes += count as u64;
+        if self.since.elapsed() < patience.stall {
+            return Ok(());
+        }
+        let bytes = std::mem::replace(self, Self::new()).bytes;
+        match bytes < patience.least {
+            true => Err(passing(&format!(
+                "only {bytes} bytes came in {} s",
+                patience.stall.as_secs()
+            ))),
+            false => Ok(()),
+        }
     }
 }
 
