@@ -65,6 +65,10 @@ gpu-check: build ## Test and measure impasto on this machine's GPU (see scripts/
 	cargo test $(CARGO_FLAGS) --lib --no-run
 	scripts/gpu_check.py --python $(GPU_CHECK_PYTHON)
 
+.PHONY: gpu-pack
+gpu-pack: build ## Pack gpu-check into an archive for a machine without a compiler
+	scripts/gpu_pack.py --binary $(TARGET_DIR)/release/impasto
+
 .PHONY: clean
 clean: ## Remove what was built here, and the link to libtorch (its cached copy stays)
 	cargo clean

@@ -7,22 +7,24 @@ PyTorch and CUDA is there. Prints a table and writes it to gpu-check.txt and
 gpu-check.json in the output folder, after every section, so that an end by a time
 limit loses nothing.
 
-Needs no compiler and no network: on a machine without them, bring the binary, the
-test binary (`cargo test --release --lib --no-run` says where it is) and this folder.
-
-    scripts/gpu_check.py --binary impasto --tests impasto-0123456789abcdef
+Needs no compiler and no network: `make gpu-pack` packs it with the binaries into one
+archive for a machine without them.
 """
 
 import argparse
-import importlib.util
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+
+from gpu_check_client import Client, socket_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +39,7 @@ GOALS = {
     "default at 512, first loss to saved": 0.6,
     "default at 1024, launch to saved": 4.0,
     "steering at 512": 0.050,
+    "steering over the socket": 0.050,
 }
 
 
@@ -54,7 +57,13 @@ def arguments():
     parser.add_argument("--only", action="append", help="a section; may be given more than once")
     parser.add_argument("--quick", action="store_true", help="fewer sizes and iterations")
     parser.add_argument("--limit", type=float, default=180.0, help="seconds for each section")
-    return parser.parse_args()
+    parser.add_argument(
+        "--budget", type=float, help="seconds for all sections; by default 340 if quick"
+    )
+    options = parser.parse_args()
+    if options.budget is None:
+        options.budget = 340.0 if options.quick else float("inf")
+    return options
 
 
 class Check:
@@ -94,6 +103,37 @@ class Check:
             words = (done.stderr or done.stdout).strip().splitlines()[-3:]
             raise RuntimeError(f"{Path(command[0]).name} {command[1]}: {' / '.join(words)}")
         return done.stdout
+
+    @contextlib.contextmanager
+    def started(self, command, **streams):
+        """A running command, which is killed at the end of the section's time."""
+        log = self.options.output / "stderr.txt"
+        words = [str(word) for word in command]
+        with log.open("w+") as errors:
+            child = subprocess.Popen(
+                words, env=self.environment, text=True, stdin=subprocess.DEVNULL, stderr=errors, **streams
+            )
+            left = max(1.0, self.deadline - time.monotonic())
+            timer = threading.Timer(left, child.kill)
+            timer.start()
+            try:
+                yield child
+            finally:
+                timer.cancel()
+                child.kill()
+                child.wait()
+
+    def lines(self, command):
+        """The lines that a command prints, as they come, with the time of each."""
+        with self.started(command, stdout=subprocess.PIPE) as child:
+            for line in child.stdout:
+                yield time.monotonic(), line
+            child.wait()
+            if child.returncode == -signal.SIGKILL and time.monotonic() >= self.deadline:
+                raise subprocess.TimeoutExpired(command, self.options.limit)
+            if child.returncode != 0:
+                words = (self.options.output / "stderr.txt").read_text().strip()
+                raise RuntimeError(f"{Path(command[0]).name} {command[1]}: {words[-300:]}")
 
     def row(self, what, value, unit, beside=None):
         """A line of the table: a figure, its goal, and what it is compared with."""
@@ -138,12 +178,19 @@ class Check:
         return None
 
     def bench(self, label, sizes, settings, iterations=None):
+        """Times each size in a process of its own: one that fails costs no other."""
+        for size in sizes:
+            try:
+                self.bench_one(label, size, settings, iterations)
+            except RuntimeError as error:
+                self.fail(f"{label}, {size}: {error}")
+
+    def bench_one(self, label, size, settings, iterations):
         command = [self.options.binary, "bench", "--json", "--device", self.options.device]
-        command += ["--sizes", ",".join(map(str, sizes)), *settings]
+        command += ["--sizes", size, *settings]
         if iterations:
             command += ["--iterations", iterations]
         for timing in json.loads(self.succeed(command)):
-            size = timing["size"]
             self.row(f"{label}, {size}", 1000 * timing["seconds_per_iteration"], "ms/iteration")
             peak = timing.get("peak_memory_bytes")
             if peak:
@@ -215,33 +262,19 @@ class Check:
         if not self.on_gpu:
             command += ["--iterations", 3]
         began = time.monotonic()
-        with subprocess.Popen(
-            [str(word) for word in command],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        ) as child:
-            first = last = None
-            scale = None
-            pauses = 0.0
-            for line in child.stdout:
-                now = time.monotonic()
-                if now > self.deadline:
-                    child.kill()
-                event = json.loads(line)
-                if event["event"] != "step":
-                    continue
-                first = first or now
-                if scale not in (None, event["scale"]):
-                    pauses += now - last
-                scale, last = event["scale"], now
-            words = child.stderr.read()
-            child.wait()
+        first = last = scale = None
+        pauses = 0.0
+        for now, line in self.lines(command):
+            event = json.loads(line)
+            if event["event"] != "step":
+                continue
+            first = first or now
+            if scale not in (None, event["scale"]):
+                pauses += now - last
+            scale, last = event["scale"], now
         ended = time.monotonic()
-        if child.returncode != 0 or first is None:
-            raise RuntimeError(f"the run failed: {words.strip()[-300:]}")
+        if first is None:
+            raise RuntimeError("the run told of no iteration")
         return ended - began, ended - first, pauses
 
     def numbers(self):
@@ -311,6 +344,7 @@ class Check:
 
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
         over = False
+        looked = 0.0
         while time.monotonic() < self.deadline:
             ready, _, _ = select.select([terminal], [], [], 0.2)
             try:
@@ -318,12 +352,51 @@ class Check:
                     break
             except OSError:
                 break
-            if not over and events.exists() and '"event":"finished"' in events.read_text():
+            # Seldom, so that looking does not disturb what is measured.
+            if over or time.monotonic() - looked < 0.5 or not events.exists():
+                continue
+            looked = time.monotonic()
+            if '"event":"finished"' in events.read_text():
                 over = True
                 os.write(terminal, b"q")
         else:
             os.kill(child, 9)
         os.waitpid(child, 0)
+
+    def steering(self):
+        """From a changed weight, sent over the run's socket, to a picture with it."""
+        size = 512 if self.on_gpu else 48
+        run = self.options.output / "steering.run"
+        output = self.options.output / "steering.png"
+        command = [self.options.binary, "run"]
+        command += [self.options.pictures / "china.jpg", self.options.pictures / "night.jpg"]
+        command += ["--headless", "--device", self.options.device, "-o", output, "--run-dir", run]
+        command += ["--set", f"schedule=[{{size: {size}, iterations: 1000000}}]"]
+        command += ["--set", "optimizer=adam"]
+        times = []
+        with self.started(command, stdout=subprocess.DEVNULL) as child:
+            client = self.attached(child, run)
+            try:
+                started = client.event("started")
+                client.event("step")
+                preset = started["job"]["preset"]
+                for _ in range(7 if self.on_gpu else 2):
+                    preset["style"]["weight"] *= 1.1
+                    times.append(client.steer(preset))
+                    time.sleep(0.2)
+            finally:
+                client.close()
+        self.row("steering over the socket", sorted(times)[len(times) // 2], "s")
+        self.row("steering over the socket, slowest", max(times), "s")
+
+    def attached(self, child, run):
+        """A line to the run, as soon as it has a socket."""
+        while time.monotonic() < self.deadline and child.poll() is None:
+            path = socket_of(run)
+            if path:
+                return Client(path, self.deadline)
+            time.sleep(0.02)
+        raise RuntimeError("the run opened no socket")
 
     def pytorch(self):
         """PyTorch's loops: the same network, layers and sizes."""
@@ -331,12 +404,10 @@ class Check:
         sizes = ",".join(map(str, self.sizes(512, 1024)))
         command = [self.options.python, script, "--weights", self.options.weights]
         command += ["--sizes", sizes, "--device", self.options.device]
-        if self.options.quick:
-            command += ["--quick"]
-        if importlib.util.find_spec("torch") is None and self.options.python == sys.executable:
-            self.row("PyTorch is not installed for this Python", float("nan"), "")
+        if subprocess.run([self.options.python, "-c", "import torch"], capture_output=True).returncode:
+            self.row(f"{self.options.python} has no PyTorch", float("nan"), "")
             return
-        for line in self.succeed(command).splitlines():
+        for _, line in self.lines(command):
             timing = json.loads(line)
             what = f"PyTorch, {timing['way']}, {timing['size']}"
             if "error" in timing:
@@ -404,6 +475,7 @@ SECTIONS = [
     "float32",
     "numbers",
     "pytorch",
+    "steering",
     "dashboard",
     "large",
 ]
@@ -423,13 +495,18 @@ def main():
     check = Check(options)
     check.deadline = time.monotonic() + options.limit
     check.describe()
+    end = time.monotonic() + options.budget
     for section in wanted:
         began = time.monotonic()
-        check.deadline = began + options.limit
+        if began >= end:
+            check.fail(f"{section}: no time was left of {options.budget:.0f} s")
+            check.write()
+            continue
+        check.deadline = min(began + options.limit, end)
         try:
             getattr(check, section)()
         except subprocess.TimeoutExpired:
-            check.fail(f"{section}: it took longer than {options.limit:.0f} s")
+            check.fail(f"{section}: it took longer than the {time.monotonic() - began:.0f} s it had")
         except (RuntimeError, OSError, ValueError, KeyError, IndexError) as error:
             check.fail(f"{section}: {error}")
         check.row(f"[{section} took]", time.monotonic() - began, "s")
