@@ -78,12 +78,12 @@ impl EventSink {
     }
 
     /// Looks whether [`open`](Self::open) would succeed, for another process that
-    /// will do it.
+    /// will do it. A pipe is left to that one: its reader ends when it is closed.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn check(path: &Path, apart: &[&Path]) -> Result<(), Failure> {
-        match path.as_os_str() == "-" {
+        match path.as_os_str() == "-" || is_pipe(path) {
             true => Ok(()),
             false => open_file(path, apart).map(drop),
         }
@@ -213,6 +213,10 @@ fn write_line(file: &mut File, mut line: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+}
+
 /// Opens a file to append events to. A wrong name costs nobody a file.
 fn open_file(path: &Path, apart: &[&Path]) -> Result<File, Failure> {
     let refused = |why: String| {
@@ -236,9 +240,8 @@ fn open_file(path: &Path, apart: &[&Path]) -> Result<File, Failure> {
     };
     let is_file = std::fs::metadata(path).map_or(true, |found| found.is_file());
     let mut file = open(is_file).map_err(|error| {
-        let pipe = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
         match error.raw_os_error() {
-            Some(libc::ENXIO) if pipe => {
+            Some(libc::ENXIO) if is_pipe(path) => {
                 refused("nobody reads this pipe. Start its reader first".to_owned())
             }
             _ => refused(error.to_string()),
@@ -300,12 +303,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
-        let error = EventSink::check(&path, &[]).unwrap_err();
+        let error = EventSink::open(&path, &[]).unwrap_err();
         assert!(format!("{error:?}").contains("reader first"), "{error:?}");
 
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let mut options = OpenOptions::new();
         let reader = options.read(true).custom_flags(flags).open(&path).unwrap();
+        EventSink::check(&path, &[]).unwrap();
         let mut sink = EventSink::open(&path, &[]).unwrap();
         let began = Instant::now();
         for iteration in 0..2 * MOST_LINES as u32 {
