@@ -239,13 +239,11 @@ fn open_file(path: &Path, apart: &[&Path]) -> Result<File, Failure> {
         options.read(readable).custom_flags(nonblocking).open(path)
     };
     let is_file = std::fs::metadata(path).map_or(true, |found| found.is_file());
-    let mut file = open(is_file).map_err(|error| {
-        match error.raw_os_error() {
-            Some(libc::ENXIO) if is_pipe(path) => {
-                refused("nobody reads this pipe. Start its reader first".to_owned())
-            }
-            _ => refused(error.to_string()),
+    let mut file = open(is_file).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) if is_pipe(path) => {
+            refused("nobody reads this pipe. Start its reader first".to_owned())
         }
+        _ => refused(error.to_string()),
     })?;
     let found = file
         .metadata()
