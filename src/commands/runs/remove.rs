@@ -75,7 +75,7 @@ pub fn prune(args: &PruneArgs) -> Outcome {
         say(&format!("would delete {what} and free {}", size(bytes)));
         return Ok(());
     }
-    if !args.yes && !agreed(&format!("Delete {what} ({})?", size(bytes)))? {
+    if !args.yes && !confirmed(&format!("Delete {what} ({})?", size(bytes)))? {
         return Ok(());
     }
     for run in &doomed {
