@@ -8,9 +8,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{
+    Receiver, Sender, TryRecvError, TrySendError, bounded, never, select, unbounded,
+};
 
 use crate::engine::worker::{self, Keeping};
 use crate::job::{Job, sizes_of};
@@ -23,12 +26,14 @@ use crate::runs::{
     Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunState, State, digest_at,
 };
 
-/// How soon a command is passed on.
-const TURN: Duration = Duration::from_millis(10);
+/// How often it is looked whether the run is done, where nothing else happens.
+const HOUSEKEEPING: Duration = Duration::from_millis(250);
 /// How often the state is written while painting.
 const STATE_EVERY: Duration = Duration::from_secs(2);
 /// How long an engine that is done waits for its first front end.
 const GRACE: Duration = Duration::from_secs(10);
+/// The most events that are taken in before commands are looked at again.
+const MOST_AT_ONCE: usize = 64;
 /// Events that wait for the process's own front end.
 const EVENTS_WAITING: usize = 1024;
 /// The most earlier steps that are told of a run that goes on.
@@ -142,8 +147,8 @@ pub fn paint(
         folder: folder.clone(),
     };
     let (painter, painter_thread) = worker::start(job, Some(keeping))?;
-    let (commands, inbox) = channel();
-    let (outbox, events) = sync_channel(EVENTS_WAITING);
+    let (commands, inbox) = unbounded();
+    let (outbox, events) = bounded(EVENTS_WAITING);
     let mut host = Host {
         run,
         folder,
@@ -213,7 +218,7 @@ pub fn check_output(run: &Run, place: &Path, output: &Output) -> Result<(), RunE
 /// Writes where the run can be reached into its folder, whenever that changes. Why
 /// it cannot be is sent as a notice too.
 fn announce(folder: &Folder) -> (Announce, Receiver<String>) {
-    let (outbox, notices) = channel();
+    let (outbox, notices) = unbounded();
     let folder = folder.clone();
     let announce = move |socket: Result<&Path, &io::Error>| {
         let socket = socket.map_err(ToString::to_string);
@@ -237,7 +242,7 @@ struct Host {
     server: Server,
     /// The process's own front end.
     inbox: Receiver<Command>,
-    outbox: Option<SyncSender<Event>>,
+    outbox: Option<Sender<Event>>,
     metrics: Metrics,
     log: RunLog,
     state: State,
@@ -262,24 +267,39 @@ struct Host {
 impl Host {
     fn turns(&mut self) {
         loop {
-            match self.painter.events.recv_timeout(TURN) {
-                Ok(event) => {
-                    self.hear(event);
-                    while let Ok(event) = self.painter.events.try_recv() {
-                        self.hear(event);
-                    }
-                    // At once: a checkpoint must not know more than the losses.
-                    let flushed = self.metrics.flush();
-                    self.note("losses", flushed.map_err(|error| error.to_string()));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            // Whatever comes first. Taken out below, so that one that is busy keeps
+            // no other waiting.
+            let mut first = None;
+            select! {
+                recv(self.painter.events) -> event => match event {
+                    Ok(event) => first = Some(event),
+                    Err(_) => return,
+                },
+                recv(self.inbox) -> command => match command {
+                    Ok(command) => drop(self.painter.commands.send(command)),
+                    // It would be ready for ever.
+                    Err(_) => self.inbox = never(),
+                },
+                recv(self.server.changes()) -> _ => {}
+                recv(self.painter.preview.arrivals()) -> _ => {}
+                default(HOUSEKEEPING) => {}
             }
-            while let Ok(command) = self.inbox.try_recv() {
-                let _ = self.painter.commands.send(command);
-            }
+            // Before the events, which there may be many of.
             while let Some(command) = self.server.try_recv() {
                 let _ = self.painter.commands.send(command);
+            }
+            if let Some(event) = first {
+                self.hear(event);
+                for _ in 0..MOST_AT_ONCE {
+                    match self.painter.events.try_recv() {
+                        Ok(event) => self.hear(event),
+                        Err(TryRecvError::Empty) => break,
+                        Err(TryRecvError::Disconnected) => return,
+                    }
+                }
+                // At once: a checkpoint must not know more than the losses.
+                let flushed = self.metrics.flush();
+                self.note("losses", flushed.map_err(|error| error.to_string()));
             }
             if let Some(preview) = self.painter.preview.take() {
                 self.server.preview(&preview);
@@ -331,10 +351,7 @@ impl Host {
         let gone = match &self.outbox {
             // A reader that is behind misses steps.
             Some(outbox) if step => {
-                matches!(
-                    outbox.try_send(event),
-                    Err(std::sync::mpsc::TrySendError::Disconnected(_))
-                )
+                matches!(outbox.try_send(event), Err(TrySendError::Disconnected(_)))
             }
             Some(outbox) => outbox.send(event).is_err(),
             None => false,

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Recipe, Size};
@@ -196,17 +196,54 @@ pub struct Preview {
 
 /// Where the worker leaves previews: the latest one wins.
 #[derive(Clone, Debug, Default)]
-pub struct PreviewSlot(Arc<Mutex<Option<Preview>>>);
+pub struct PreviewSlot {
+    slot: Arc<Mutex<Option<Preview>>>,
+    arrived: Notify,
+}
 
 impl PreviewSlot {
     /// Takes the latest preview, if there is one that was not yet taken.
     pub fn take(&self) -> Option<Preview> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.take()
     }
 
     /// Puts a preview, replacing one that nobody took.
     pub fn put(&self, preview: Preview) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(preview);
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(preview);
+        self.arrived.notify();
+    }
+
+    /// Receives a message after a preview was put.
+    pub fn arrivals(&self) -> &Receiver<()> {
+        self.arrived.notified()
+    }
+}
+
+/// Wakes one waiting thread, or the next one that waits. Notifications do not add
+/// up. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    sender: Sender<()>,
+    receiver: Receiver<()>,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        let (sender, receiver) = bounded(1);
+        Self { sender, receiver }
+    }
+}
+
+impl Notify {
+    pub fn notify(&self) {
+        // A full channel has a notification in it already.
+        let _ = self.sender.try_send(());
+    }
+
+    /// Receives a message for one or more notifications. Never disconnected.
+    pub fn notified(&self) -> &Receiver<()> {
+        &self.receiver
     }
 }
 

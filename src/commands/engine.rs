@@ -3,8 +3,9 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
+
+use crossbeam_channel::RecvTimeoutError;
 
 use super::{Failure, Outcome};
 use crate::cli::EngineArgs;

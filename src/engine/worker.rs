@@ -10,11 +10,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{
-    Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel,
-};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{
+    Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded,
+};
 
 use super::device;
 use super::painter::Painter;
@@ -50,8 +51,8 @@ const SCALE_STEPS: u32 = 2;
 /// # Errors
 /// When the system gives no thread.
 pub fn start(job: Job, keeping: Option<Keeping>) -> std::io::Result<(Link, JoinHandle<()>)> {
-    let (commands, inbox) = channel();
-    let (outbox, events) = sync_channel(EVENTS_WAITING);
+    let (commands, inbox) = unbounded();
+    let (outbox, events) = bounded(EVENTS_WAITING);
     let preview = PreviewSlot::default();
     let line = Line {
         inbox,
@@ -142,7 +143,7 @@ fn begin(
 /// The worker's end of the line to a front end.
 struct Line {
     inbox: Receiver<Command>,
-    outbox: SyncSender<Event>,
+    outbox: Sender<Event>,
     slot: PreviewSlot,
 }
 

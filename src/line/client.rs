@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 use thiserror::Error;
 
 use super::connection::is_timeout;
@@ -115,8 +115,8 @@ fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, L
         Refusal::Io(error) => unreachable(error),
     })?;
 
-    let (commands, inbox) = channel();
-    let (outbox, events) = sync_channel(EVENTS_WAITING);
+    let (commands, inbox) = unbounded();
+    let (outbox, events) = bounded(EVENTS_WAITING);
     let preview = PreviewSlot::default();
     let steers = Arc::new(AtomicBool::new(greeting.steers));
     let hearing = Hearing {
@@ -220,7 +220,7 @@ fn greet(mut stream: &UnixStream, role: Role) -> Result<Greeting, Refusal> {
 
 /// What comes from the engine.
 struct Hearing {
-    events: SyncSender<Event>,
+    events: Sender<Event>,
     preview: PreviewSlot,
     steers: Arc<AtomicBool>,
     run: String,

@@ -14,7 +14,7 @@ use super::frame::{self, Frame, FrameError, Kind};
 use super::outbox::{Item, Outbox};
 use super::switchboard::{Heard, Switchboard};
 use super::{Greeting, Hello, PROTOCOL_VERSION, Role, lock};
-use crate::protocol::Command;
+use crate::protocol::{Command, Notify};
 
 /// How long a front end may take to say hello.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,8 +25,8 @@ const STALL_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub board: Mutex<Switchboard>,
-    /// A command waits, or a preview is wanted.
-    pub heard: Condvar,
+    /// A command waits, a preview is wanted, or somebody came or went.
+    pub changes: Notify,
     /// There may be room for commands.
     pub room: Condvar,
     /// The sockets of those that are attached or about to be.
@@ -53,6 +53,7 @@ impl Shared {
             Ok(attached) => attached,
             Err(sentence) => return refuse(stream, &sentence),
         };
+        self.changes.notify();
         thread::scope(|scope| {
             let writer = thread::Builder::new()
                 .name("line out".to_owned())
@@ -71,7 +72,7 @@ impl Shared {
             // is closed.
             outbox.end();
             drop(board);
-            self.heard.notify_all();
+            self.changes.notify();
         });
     }
 
@@ -96,7 +97,7 @@ impl Shared {
                 }
             }
             drop(board);
-            self.heard.notify_all();
+            self.changes.notify();
         }
     }
 

@@ -4,16 +4,18 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
 
 use super::connection::{Shared, refuse};
 use super::frame;
 use super::socket::{Announce, Socket, is_trusted};
 use super::switchboard::Switchboard;
 use super::{MOST_CLIENTS, lock};
-use crate::protocol::{Command, Event, Preview};
+use crate::protocol::{Command, Event, Notify, Preview};
 
 /// How many lines may be open: to those that are attached, to those that are
 /// about to be, and to those that come to stop the run.
@@ -55,7 +57,7 @@ impl Server {
         let socket = Socket::open(places, announce)?;
         let shared = Arc::new(Shared {
             board: Mutex::new(Switchboard::default()),
-            heard: Condvar::new(),
+            changes: Notify::default(),
             room: Condvar::new(),
             lines: Mutex::default(),
             gone: Condvar::new(),
@@ -85,7 +87,7 @@ impl Server {
         };
         lock(&self.shared.board).publish(event, &frame);
         self.shared.room.notify_all();
-        self.shared.heard.notify_all();
+        self.shared.changes.notify();
     }
 
     /// The next command, if one waits: from the front end that steers, a
@@ -100,23 +102,27 @@ impl Server {
         command
     }
 
+    /// Receives a message after a command has come, a preview is wanted, or a front
+    /// end came or went.
+    pub fn changes(&self) -> &Receiver<()> {
+        self.shared.changes.notified()
+    }
+
     /// As [`Server::try_recv`], but waits for so long if there is none.
     pub fn recv_timeout(&self, timeout: Duration) -> Option<Command> {
         let until = Instant::now().checked_add(timeout);
-        let mut board = lock(&self.shared.board);
         loop {
-            let now = Instant::now();
-            if let Some(command) = board.next_command(now) {
-                self.shared.room.notify_all();
+            if let Some(command) = self.try_recv() {
                 return Some(command);
             }
-            let left = until.map_or(BREATH, |until| until.saturating_duration_since(now));
+            let left = until.map_or(BREATH, |until| {
+                until.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() {
                 return None;
             }
             // In short turns, since a preview's time runs out without a word.
-            let waited = self.shared.heard.wait_timeout(board, left.min(BREATH));
-            board = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let _ = self.changes().recv_timeout(left.min(BREATH));
         }
     }
 
@@ -124,7 +130,7 @@ impl Server {
     /// for its size; one that nobody waits for goes nowhere.
     pub fn preview(&self, preview: &Preview) {
         let askers = lock(&self.shared.board).take_askers(preview.width, preview.height);
-        self.shared.heard.notify_all();
+        self.shared.changes.notify();
         if askers.is_empty() {
             return;
         }

@@ -7,9 +7,10 @@ mod pictures;
 pub use leaving::Left;
 
 use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::TryRecvError;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
@@ -78,6 +79,9 @@ pub struct Dashboard<'a> {
     /// Whether a hangup stops an engine in another process too.
     stops_on_hangup: bool,
     opened: Instant,
+    /// The iteration after which the preset was last changed, until a preview is
+    /// asked for that shows it.
+    changed: Option<u32>,
     /// The iteration and the size of the last preview that was asked for.
     asked: Option<(u32, (u32, u32))>,
 }
@@ -147,6 +151,7 @@ impl<'a> Dashboard<'a> {
             stays: false,
             stops_on_hangup: options.stop_on_hangup,
             opened: Instant::now(),
+            changed: None,
             asked: None,
         }
     }
@@ -383,7 +388,16 @@ impl<'a> Dashboard<'a> {
         for event in events {
             self.write_down(&event);
             match &event {
+                Event::Changed { iteration, .. } => self.changed = Some(*iteration),
                 Event::Step(step) => {
+                    // The picture moves after the first evaluation by the new preset.
+                    if self
+                        .changed
+                        .is_some_and(|changed| step.iteration > changed + 1)
+                    {
+                        self.changed = None;
+                        self.preview_asked = None;
+                    }
                     self.pace.note(step);
                     let speed = self.pace.iterations_per_second();
                     let left = self.pace.left(step, &self.app.sizes);

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, TryRecvError, bounded, unbounded};
 use crossterm::event::{KeyCode, KeyEvent};
 use image::RgbImage;
 use ratatui::backend::TestBackend;
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A painter whose losses follow from the weights alone. It obeys as the real
 /// one does, and saves its content picture.
 pub fn paint(_: &Plan, job: Job) -> io::Result<Started> {
-    let (commands, inbox) = channel();
-    let (outbox, events) = sync_channel(1024);
+    let (commands, inbox) = unbounded();
+    let (outbox, events) = bounded(1024);
     let preview = PreviewSlot::default();
     let slot = preview.clone();
     let thread = thread::spawn(move || {
@@ -51,7 +51,7 @@ pub fn paint(_: &Plan, job: Job) -> io::Result<Started> {
 
 fn one_run(
     mut job: Job,
-    inbox: &std::sync::mpsc::Receiver<Command>,
+    inbox: &Receiver<Command>,
     tell: &dyn Fn(Event),
     slot: &PreviewSlot,
 ) -> Option<Job> {

@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use crossterm::event::KeyCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -58,8 +58,8 @@ impl Far {
 
     /// A line to the painter. All that was told before is told again first.
     fn join(&self) -> Started {
-        let (commands, inbox) = channel();
-        let (outbox, events) = channel();
+        let (commands, inbox) = unbounded();
+        let (outbox, events) = unbounded();
         for event in self.told.lock().expect("what was told").iter() {
             outbox.send(event.clone()).expect("somebody listens");
         }
