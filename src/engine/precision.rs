@@ -43,7 +43,7 @@ impl fmt::Display for Precision {
 }
 
 /// The precision for `choice` on this device: by default the fastest that
-/// brings the same losses (see ARCHITECTURE.md).
+/// brings the same losses (see docs/measurements.md).
 ///
 /// # Errors
 /// When the device cannot compute so.

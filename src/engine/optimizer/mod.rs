@@ -59,7 +59,7 @@ pub trait Optimizer: Send {
 
     /// Forgets what it learnt: from here on the loss is another one. (Carrying
     /// moments or curvature pairs to the next scale, resampled, measured worse
-    /// than starting anew: see ARCHITECTURE.md.) Images, rate and counts stay.
+    /// than starting anew: see docs/measurements.md.) Images, rate and counts stay.
     ///
     /// # Errors
     /// When libtorch fails.

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use crate::engine::Result;
 
 /// Waves are weighed by their length to this power. Of -0.5, 0 (none), 0.5 and 1
-/// this brought the total down soonest; see ARCHITECTURE.md.
+/// this brought the total down soonest; see docs/measurements.md.
 const POWER: f64 = 0.5;
 /// Height and width.
 const SIDES: [i64; 2] = [-2, -1];
