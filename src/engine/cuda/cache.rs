@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
@@ -14,6 +15,8 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 const DIGEST: usize = 32;
+/// How long code is kept at least: compiling it again takes a few seconds.
+const MOST_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Longer than any code of ours.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -49,7 +52,8 @@ pub fn read(folder: &Path, name: &str) -> Option<Vec<u8>> {
     (Sha256::digest(code).as_slice() == digest).then(|| code.to_vec())
 }
 
-/// Puts code in its place: written beside it, and renamed.
+/// Puts code in its place: written beside it, and renamed. Code that was put there
+/// long ago goes, for it may be of an older version or another driver.
 ///
 /// # Errors
 /// When the folder cannot be made or written to.
@@ -59,7 +63,25 @@ pub fn write(folder: &Path, name: &str, code: &[u8]) -> io::Result<()> {
     file.write_all(&Sha256::digest(code))?;
     file.write_all(code)?;
     file.persist(folder.join(name))?;
+    remove_old(folder, MOST_AGE);
     Ok(())
+}
+
+/// Removes code of at least this age, and what says that it was found to be right.
+fn remove_old(folder: &Path, age: Duration) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.ends_with(".cubin") || name.ends_with(".cubin.trusted");
+        let is_old = || {
+            let changed = entry.metadata().and_then(|found| found.modified());
+            changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|elapsed| elapsed >= age))
+        };
+        if ours && is_old() {
+            // What stays is met again the next time.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Whether the code of that name was found to be right.
@@ -104,6 +126,25 @@ mod tests {
         assert_eq!(read(&inner, &name).as_deref(), Some(&b"new code"[..]));
         assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
         assert!(write(&path, &name, b"in a file").is_err());
+    }
+
+    #[test]
+    fn old_code_goes_and_strangers_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (name(&["one"]), name(&["two"]));
+        write(folder.path(), &one, b"code").unwrap();
+        trust(folder.path(), &one).unwrap();
+        fs::write(folder.path().join("stranger"), "").unwrap();
+        let long_ago = std::time::SystemTime::now() - MOST_AGE;
+        for entry in fs::read_dir(folder.path()).unwrap().flatten() {
+            let file = fs::File::options().write(true).open(entry.path()).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        write(folder.path(), &two, b"code").unwrap();
+        assert_eq!(read(folder.path(), &one), None);
+        assert!(!is_trusted(folder.path(), &one));
+        assert!(read(folder.path(), &two).is_some());
+        assert!(folder.path().join("stranger").exists());
     }
 
     #[test]

@@ -274,13 +274,14 @@ fn load(index: usize) -> std::result::Result<Kernels, String> {
 /// The code for a device: from the disk, or compiled and put there.
 fn code(index: usize) -> Code {
     let target = driver::target(index)?;
-    let nvrtc = Nvrtc::open()?;
     let source = SOURCES.concat();
     let options = options(target);
+    // libtorch brings its NVRTC, which is opened only if there is something to
+    // compile.
     let depends_on = [
         source.as_str(),
         &options.join(" "),
-        &format!("{:?} {:?}", nvrtc.version(), target),
+        &format!("{target:?} {:?}", nvrtc::chosen()),
         &super::device::libtorch_version().unwrap_or_default(),
     ];
     let name = cache::name(&depends_on);
@@ -291,7 +292,7 @@ fn code(index: usize) -> Code {
     {
         return Ok(Compiled { code, name });
     }
-    let code = nvrtc.compile(&source, &options)?;
+    let code = Nvrtc::open()?.compile(&source, &options)?;
     if let Some(folder) = folder {
         // Next time they are compiled again.
         let _ = cache::write(&folder, &name, &code);

@@ -1,6 +1,6 @@
 //! NVRTC, NVIDIA's compiler as a library, opened when it is needed.
 //!
-//! A module of its own rather than a binding crate: six functions are used, and a
+//! A module of its own rather than a binding crate: seven functions are used, and a
 //! library or a function that is missing must be an error here, not a panic.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -29,20 +29,21 @@ pub struct Nvrtc {
     log_size: unsafe extern "C" fn(Program, *mut usize) -> c_int,
     log: unsafe extern "C" fn(Program, *mut c_char) -> c_int,
     destroy: unsafe extern "C" fn(*mut Program) -> c_int,
-    version: (i32, i32),
     _library: Library,
 }
 
 /// Where another NVRTC than libtorch's lies, for tests and unusual set-ups.
 const VARIABLE: &str = "IMPASTO_NVRTC";
 
+/// Another NVRTC than libtorch's, where one is named.
+pub fn chosen() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).map(PathBuf::from)
+}
+
 /// The places where NVRTC may be, the most fitting first: libtorch's CUDA part
 /// brings one.
 fn places() -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> = std::env::var_os(VARIABLE)
-        .map(PathBuf::from)
-        .into_iter()
-        .collect();
+    let mut places: Vec<PathBuf> = chosen().into_iter().collect();
     if let Some(torch) = device::libtorch_folder() {
         let beside = torch.parent().unwrap_or(Path::new("/"));
         places.push(beside.join("nvidia/cu13/lib/libnvrtc.so.13"));
@@ -88,13 +89,6 @@ impl Nvrtc {
                     .map_err(|error| format!("this NVRTC has no {} ({error})", $name))?
             };
         }
-        let version: unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int =
-            function!("nvrtcVersion");
-        let (mut major, mut minor) = (0, 0);
-        // SAFETY: fills two numbers that live through the call.
-        if unsafe { version(&raw mut major, &raw mut minor) } != 0 {
-            return Err("NVRTC does not tell its version".to_owned());
-        }
         Ok(Self {
             create: function!("nvrtcCreateProgram"),
             compile: function!("nvrtcCompileProgram"),
@@ -103,14 +97,8 @@ impl Nvrtc {
             log_size: function!("nvrtcGetProgramLogSize"),
             log: function!("nvrtcGetProgramLog"),
             destroy: function!("nvrtcDestroyProgram"),
-            version: (major, minor),
             _library: library,
         })
-    }
-
-    /// Its version, such as (13, 0).
-    pub fn version(&self) -> (i32, i32) {
-        self.version
     }
 
     /// Compiles CUDA C++ for one compute capability.
