@@ -11,7 +11,7 @@ use super::{
     files, inputs, log, metrics, output, plot, state,
 };
 use crate::job::{Job, Overrides, PictureFile};
-use crate::picture::display_path;
+use crate::picture::{self, MAX_FILE_BYTES, Picture, display_path};
 use crate::protocol::Step;
 
 /// The names of the copies' folder and of the charts.
@@ -264,6 +264,17 @@ impl Run {
             })?;
         write(LOSSES_SVG, plot::losses_svg(&steps, title).as_bytes())?;
         write(LOSSES_PNG, bytes.get_ref())
+    }
+
+    /// Reads a picture in the run's folder, such as [`RESULT`](Self::RESULT).
+    ///
+    /// # Errors
+    /// When there is none, it is a link or the like, or it cannot be decoded.
+    pub fn picture(&self, name: &str) -> Result<Picture> {
+        let path = self.folder.join(name);
+        let bytes = self.open_folder()?.read(name, MAX_FILE_BYTES);
+        let bytes = bytes.map_err(|cause| RunError::unreadable(&path, cause))?;
+        Ok(picture::load_bytes(&bytes, &path)?.picture)
     }
 
     /// What the folder takes on the disk, in bytes.

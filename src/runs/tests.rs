@@ -188,6 +188,18 @@ fn a_copy_that_changed_is_found_out() {
 }
 
 #[test]
+fn a_picture_is_read_through_no_link() {
+    let place = Place::new();
+    let run = place.run();
+    fs::copy(run.content_path(), run.result_path()).unwrap();
+    assert_eq!(run.picture(Run::RESULT).unwrap(), place.job.content.picture);
+    fs::remove_file(run.result_path()).unwrap();
+    symlink(run.content_path(), run.result_path()).unwrap();
+    let error = run.picture(Run::RESULT).unwrap_err();
+    assert!(matches!(error, RunError::NotItsOwn { .. }), "{error}");
+}
+
+#[test]
 fn names_are_made_unique_and_found_by_their_beginning() {
     let place = Place::new();
     let runs: Vec<Run> = (0..3).map(|_| place.run()).collect();

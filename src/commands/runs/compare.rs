@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use image::{Rgb, RgbImage, imageops};
 
 use super::curves;
-use super::show::{no_picture, picture_of};
+use super::show::{no_picture, picture_name};
 use super::wrap::wrapped;
 use super::{CompareArgs, named};
 use crate::commands::{Failure, Outcome};
@@ -41,8 +41,8 @@ pub fn compare(args: &CompareArgs) -> Outcome {
     let mut pictures = Vec::new();
     for run in &runs {
         steps.push(run.metrics()?);
-        pictures.push(match picture_of(run) {
-            Some(path) => picture::load(&path)?.picture,
+        pictures.push(match picture_name(run) {
+            Some(name) => run.picture(name)?,
             None if args.output.is_some() => return Err(no_picture(run)),
             None => {
                 say(&format!("{} has no picture yet", run.name()));

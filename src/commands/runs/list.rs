@@ -7,7 +7,7 @@ use super::facts::{Facts, ago};
 use super::wrap::wrapped;
 use crate::commands::{Failure, Outcome};
 use crate::headless::say;
-use crate::picture::{self, Picture};
+use crate::picture::Picture;
 use crate::preview::terminal::Terminal;
 use crate::preview::{PrintError, Thumbnail};
 use crate::runs::{Entry, Run, RunError, Runs, Standing, clock};
@@ -76,9 +76,9 @@ fn advise(facts: &[Facts]) {
 
 /// The picture of a run: the one that is kept small, else the result.
 fn picture(run: &Run) -> Option<Picture> {
-    [run.preview_path(), run.result_path()]
+    [Run::PREVIEW, Run::RESULT]
         .iter()
-        .find_map(|path| Some(picture::load(path).ok()?.picture))
+        .find_map(|name| run.picture(name).ok())
 }
 
 /// A row for each run, under headings. In so many columns, if they are known,

@@ -11,7 +11,7 @@ use super::facts::{Facts, ago, size};
 use super::wrap::wrapped;
 use super::{OpenArgs, ShowRunArgs, chosen};
 use crate::commands::{Failure, Outcome};
-use crate::picture::{self, display_path};
+use crate::picture::display_path;
 use crate::preview::{self, terminal::Terminal};
 use crate::protocol::Step;
 use crate::runs::clock::{Utc, now};
@@ -47,15 +47,15 @@ pub fn show(args: &ShowRunArgs) -> Outcome {
     facts(&run, &steps, columns, &mut text)?;
     drop(out);
     if let Some(terminal) = &terminal
-        && let Some(path) = picture_of(&run)
-        && let Ok(source) = picture::load(&path)
+        && let Some(name) = picture_name(&run)
+        && let Ok(picture) = run.picture(name)
     {
         // What is said below it should be seen with it where that can be.
         let lines = text.iter().filter(|&&byte| byte == b'\n').count();
         let lines = u16::try_from(lines).unwrap_or(u16::MAX);
         let rows = terminal.rows.saturating_sub(lines.saturating_add(3));
         // A terminal that shows no pictures is no reason to fail.
-        if preview::print_in(&source.picture, rows.max(LEAST_ROWS)).is_ok() {
+        if preview::print_in(&picture, rows.max(LEAST_ROWS)).is_ok() {
             text.insert(0, b'\n');
         }
     }
@@ -178,11 +178,11 @@ fn losses(steps: &[Step]) -> Vec<String> {
     aligned.collect()
 }
 
-/// The largest picture that there is of a run.
-pub fn picture_of(run: &Run) -> Option<std::path::PathBuf> {
-    [run.result_path(), run.preview_path()]
+/// The name of the largest picture that there is in a run's folder.
+pub fn picture_name(run: &Run) -> Option<&'static str> {
+    [Run::RESULT, Run::PREVIEW]
         .into_iter()
-        .find(|path| path.exists())
+        .find(|name| run.folder().join(name).exists())
 }
 
 /// Prints a path byte for byte, for a shell to take up.
@@ -190,7 +190,10 @@ pub fn open(args: &OpenArgs) -> Outcome {
     let run = chosen(&args.which)?;
     let path = match args.picture {
         false => run.folder().to_owned(),
-        true => picture_of(&run).ok_or_else(|| no_picture(&run))?,
+        true => match picture_name(&run) {
+            Some(name) => run.folder().join(name),
+            None => return Err(no_picture(&run)),
+        },
     };
     let mut out = io::stdout().lock();
     if io::stdout().is_terminal() {
