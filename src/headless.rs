@@ -57,10 +57,10 @@ pub fn follow(
 ) -> Outcome {
     let stdout_is_free = !events.as_ref().is_some_and(EventSink::is_stdout);
     let mut display = Display::new(sizes);
-    let outcome = hear(link, signal, leave, &mut display, &mut events);
+    let outcome = handle_events(link, signal, leave, &mut display, &mut events);
     if let Some(events) = events {
-        let told = events.finish(|| take_signal(signal).is_none());
-        display.tell_of_events(told);
+        let left_out = events.finish(|| take_leaving_signal(signal, leave).is_none());
+        display.report_events(left_out);
     }
     if let (true, Ok(Some(output)) | Err((_, Some(output)))) = (stdout_is_free, &outcome) {
         show_picture(output, None);
@@ -68,8 +68,9 @@ pub fn follow(
     outcome.map(drop).map_err(|(failure, _)| failure)
 }
 
-/// Hears what a run tells until it ends. Brings the picture to show, if there is one.
-fn hear(
+/// Handles the events of a run until it ends. Returns the picture to show, if there is
+/// one.
+fn handle_events(
     link: &Link,
     signal: &AtomicUsize,
     leave: Leave,
@@ -78,11 +79,7 @@ fn hear(
 ) -> Result<Option<PathBuf>, (Failure, Option<PathBuf>)> {
     let mut stopped_by = None;
     loop {
-        if leave == Leave::StopUnlessHangup {
-            let hangup = SIGHUP as usize;
-            let _ = signal.compare_exchange(hangup, 0, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        match take_signal(signal) {
+        match take_leaving_signal(signal, leave) {
             Some(number) if leave == Leave::Detach => {
                 display.line("the run goes on without this terminal");
                 return Err((Failure::Stopped(number), None));
@@ -108,13 +105,13 @@ fn hear(
         if let Some(open) = sink
             && let Err(error) = open.write(&event)
         {
-            display.tell_of_events(Err(error));
+            display.report_events(Err(error));
             *sink = None;
         }
         display.show(&event);
         match event {
             Event::Finished { output, .. } => {
-                return match stopped_by.or_else(|| take_signal(signal)) {
+                return match stopped_by.or_else(|| take_leaving_signal(signal, leave)) {
                     Some(number) => Err((Failure::Stopped(number), output)),
                     None => Ok(output),
                 };
@@ -227,6 +224,12 @@ fn is_ignored(status: &str, number: i32) -> bool {
     mask & (1 << (number - 1)) != 0
 }
 
+/// The signal that came since this was asked last, unless the run outlives it.
+pub fn take_leaving_signal(signal: &AtomicUsize, leave: Leave) -> Option<u8> {
+    let outlived = |number: u8| leave == Leave::StopUnlessHangup && i32::from(number) == SIGHUP;
+    take_signal(signal).filter(|number| !outlived(*number))
+}
+
 /// The signal that came since this was asked last.
 pub fn take_signal(signal: &AtomicUsize) -> Option<u8> {
     u8::try_from(signal.swap(0, Ordering::Relaxed))
@@ -280,12 +283,12 @@ impl Display {
         }
     }
 
-    /// Says what became of the events, if something did.
-    fn tell_of_events(&self, told: io::Result<u64>) {
-        match told {
+    /// Reports events that were left out, or an error of writing them.
+    fn report_events(&self, left_out: io::Result<u64>) {
+        match left_out {
             Ok(0) => {}
             Ok(count) => self.line(&format!(
-                "{count} events were left out: their reader did not take them"
+                "{count} events were left out: their reader was too slow"
             )),
             Err(error) => self.line(&format!("the events can no longer be written ({error})")),
         }

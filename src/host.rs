@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{
-    Receiver, Sender, TryRecvError, TrySendError, bounded, never, select, unbounded,
-};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select, unbounded};
 
 use crate::engine::worker::{self, Keeping};
 use crate::job::{Job, sizes_of};
@@ -26,7 +24,7 @@ use crate::runs::{
     Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunState, State, digest_at,
 };
 
-/// How often it is looked whether the run is done, where nothing else happens.
+/// The longest wait between two checks whether the run is over.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);
 /// How often the state is written while painting.
 const STATE_EVERY: Duration = Duration::from_secs(2);
@@ -114,7 +112,7 @@ pub fn paint(
         place.clone_from(path);
     }
     let mut state = State {
-        painted: run.state().painted,
+        output_sha256: run.state().output_sha256,
         ..State::new(0, 0)
     };
     let earlier = match &from {
@@ -267,8 +265,7 @@ struct Host {
 impl Host {
     fn turns(&mut self) {
         loop {
-            // Whatever comes first. Taken out below, so that one that is busy keeps
-            // no other waiting.
+            // Waits for whichever channel is ready first; the rest is drained below.
             let mut first = None;
             select! {
                 recv(self.painter.events) -> event => match event {
@@ -277,7 +274,7 @@ impl Host {
                 },
                 recv(self.inbox) -> command => match command {
                     Ok(command) => drop(self.painter.commands.send(command)),
-                    // It would be ready for ever.
+                    // A disconnected channel is always ready.
                     Err(_) => self.inbox = never(),
                 },
                 recv(self.server.changes()) -> _ => {}
@@ -291,11 +288,10 @@ impl Host {
             if let Some(event) = first {
                 self.hear(event);
                 for _ in 0..MOST_AT_ONCE {
-                    match self.painter.events.try_recv() {
-                        Ok(event) => self.hear(event),
-                        Err(TryRecvError::Empty) => break,
-                        Err(TryRecvError::Disconnected) => return,
-                    }
+                    let Ok(event) = self.painter.events.try_recv() else {
+                        break;
+                    };
+                    self.hear(event);
                 }
                 // At once: a checkpoint must not know more than the losses.
                 let flushed = self.metrics.flush();
@@ -462,7 +458,7 @@ impl Host {
         if let Some(output) = &self.state.output
             && !output.starts_with(self.run.folder())
         {
-            self.state.painted = digest_at(output).ok();
+            self.state.output_sha256 = digest_at(output).ok();
         }
         self.state.message = message.map(str::to_owned);
         self.write_state();

@@ -16,7 +16,7 @@ use crate::picture::display_path;
 use crate::runs::{Folder, Run};
 
 /// The file in a run's folder that an engine's stderr goes to.
-pub const WORDS: &str = "stderr.txt";
+pub const STDERR_FILE: &str = "stderr.txt";
 /// How long an engine may take until it can be talked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 const TRY_EVERY: Duration = Duration::from_millis(20);
@@ -225,7 +225,7 @@ pub fn launch(
     waiting: Option<Waiting>,
 ) -> Result<Connection, RemoteError> {
     let folder = run.open_folder().map_err(io::Error::other)?;
-    let words = folder.file(WORDS).and_then(|words| words.metadata());
+    let words = folder.file(STDERR_FILE).and_then(|words| words.metadata());
     let before = words.map_or(0, |words| words.len());
     let mut engine = match waiting {
         Some(engine) => engine,
@@ -276,7 +276,7 @@ fn reap(mut engine: Waiting) -> io::Result<()> {
 
 /// The last line that an engine wrote to its stderr.
 fn last_words(folder: &Folder, from: u64) -> Option<String> {
-    let mut file = folder.file(WORDS).ok()?;
+    let mut file = folder.file(STDERR_FILE).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(from.max(length.saturating_sub(LAST_WORDS))))
         .ok()?;

@@ -71,7 +71,9 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     if let Some(sink) = sink {
         match sink.finish(|| true) {
             Ok(0) => {}
-            Ok(count) => say(&format!("{count} events were not taken by their reader")),
+            Ok(count) => say(&format!(
+                "{count} events were left out: their reader was too slow"
+            )),
             Err(error) => say(&format!("the events can no longer be written ({error})")),
         }
     }
@@ -83,6 +85,6 @@ pub fn engine(args: &EngineArgs) -> Outcome {
 
 /// Writes what is said on stderr to a file of the run.
 fn keep_words(folder: &Path) -> io::Result<()> {
-    let file = Folder::open(folder)?.append(remote::WORDS)?;
+    let file = Folder::open(folder)?.append(remote::STDERR_FILE)?;
     Ok(rustix::stdio::dup2_stderr(file)?)
 }

@@ -137,12 +137,12 @@ fn man(args: &ManArgs) -> Outcome {
 }
 
 /// Whether somebody sits at a terminal who can be asked.
-fn can_ask() -> bool {
+fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks whoever sits at the terminal.
-fn agreed(question: &str) -> io::Result<bool> {
+fn confirm(question: &str) -> io::Result<bool> {
     write!(io::stderr(), "{question} [y/N] ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -210,7 +210,7 @@ impl From<WeightsError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self::of_run(error.to_string(), error.is_of_the_request())
+        Self::of_run(error.to_string(), error.is_usage_error())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, Outcome, agreed, attach, can_ask, keep};
+use super::{Failure, Outcome, attach, confirm, is_interactive, keep};
 use crate::cli::{ResumeArgs, WhichRun};
 use crate::headless::{self, EventSink, Leave};
 use crate::host::{self, Ending, Output};
@@ -15,7 +15,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     let place = run.output();
     let output = chosen_output(&run, &place, args)?;
     let events = args.events.as_deref();
-    let apart = match &output {
+    let saved_to = match &output {
         Output::At(path) => path,
         Output::Own | Output::Replace => &place,
     };
@@ -25,7 +25,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         let lock = run.lock()?;
         let job = run.job()?;
         let sizes = job.sizes();
-        let sink = events.map(|path| EventSink::open(path, &[apart]));
+        let sink = events.map(|path| EventSink::open(path, &[saved_to]));
         let sink = sink.transpose()?;
         let hosted = host::paint(run, lock, Some(job), &output, Ending::AtOnce)?;
         let outcome = headless::follow(&hosted.link, sizes, sink, Leave::Stop, &signal);
@@ -35,7 +35,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     }
     // A file that cannot be had is told now, not by an engine.
     if let Some(path) = events {
-        EventSink::check(path, &[apart])?;
+        EventSink::check(path, &[saved_to])?;
     }
     let order = Order {
         events: events.map(Path::to_owned),
@@ -56,9 +56,9 @@ fn chosen_output(run: &Run, place: &Path, args: &ResumeArgs) -> Result<Output, F
         None => Output::Own,
     };
     match host::check_output(run, place, &output) {
-        Err(RunError::ForeignOutput { file }) if can_ask() => {
+        Err(RunError::ForeignOutput { file }) if is_interactive() => {
             let question = format!("{file} was not written by this run. Replace it?");
-            match agreed(&question)? {
+            match confirm(&question)? {
                 true => Ok(Output::Replace),
                 false => Err(Failure::Usage(
                     "nothing was painted; `impasto resume -o FILE` saves the picture elsewhere"

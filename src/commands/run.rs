@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use signal_hook::consts::SIGHUP;
-
 use super::{Failure, Outcome, keep};
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
 use crate::engine::{warm_up, weights};
@@ -12,8 +10,6 @@ use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
 use crate::picture::{self, PictureError, Source, display_path};
 use crate::preset::{Library, Preset};
 use crate::{timing, tui};
-
-const HANGUP: u8 = SIGHUP as u8;
 
 pub fn run(args: &RunArgs) -> Outcome {
     let overrides = Overrides {
@@ -76,10 +72,8 @@ fn paint_headless(plan: &Plan, keep: &KeepArgs, events: Option<&Path>) -> Outcom
         warm_up::start(plan.compute.device);
         let job = plan.clone().load(&mut |_| {})?;
         timing::mark("the pictures are read");
-        match headless::take_signal(&signal) {
-            Some(HANGUP) if leave == Leave::StopUnlessHangup => {}
-            Some(number) => return Err(Failure::Stopped(number)),
-            None => {}
+        if let Some(number) = headless::take_leaving_signal(&signal, leave) {
+            return Err(Failure::Stopped(number));
         }
         let sizes = job.sizes();
         let (link, thread) = keep::paint_here(plan, job, keep.run_dir.as_deref())?;

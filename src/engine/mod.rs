@@ -78,7 +78,7 @@ pub enum EngineError {
 
 impl EngineError {
     /// Whether what was asked for is wrong here: a device, a precision, a network.
-    pub fn is_of_the_request(&self) -> bool {
+    pub fn is_usage_error(&self) -> bool {
         matches!(self, Self::Device(_) | Self::Network(_) | Self::Weights(_))
     }
 }

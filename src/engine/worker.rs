@@ -114,7 +114,7 @@ fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: O
                 line.tell(Event::Failed {
                     message: error.to_string(),
                     output: None,
-                    refused: error.is_of_the_request(),
+                    refused: error.is_usage_error(),
                 });
             }
         }
@@ -522,7 +522,7 @@ impl<'a> Worker<'a> {
                 Event::Failed {
                     message,
                     output,
-                    refused: error.is_of_the_request(),
+                    refused: error.is_usage_error(),
                 }
             }
         };
@@ -566,15 +566,16 @@ impl<'a> Worker<'a> {
     /// there is one. Returns where it is and what went wrong.
     fn save_in_place(&self) -> (Option<PathBuf>, Option<String>) {
         let output = &self.painter.job().output;
-        let kept = self.keeper.as_ref().and_then(|keeper| {
-            let (picture, recipe) = self.picture_and_recipe().ok()?;
-            keeper.keep_result(&picture, &recipe).ok()
-        });
-        let problem = match self.save(output) {
-            Ok(()) => return (Some(output.clone()), None),
-            Err(problem) => problem,
+        let (picture, recipe) = match self.picture_and_recipe() {
+            Ok(both) => both,
+            Err(problem) => return (None, Some(problem)),
         };
-        (kept, Some(problem))
+        let keeper = self.keeper.as_ref();
+        let kept = keeper.and_then(|keeper| keeper.keep_result(&picture, &recipe).ok());
+        match picture::save(&picture, output, Some(&recipe)) {
+            Ok(()) => (Some(output.clone()), None),
+            Err(error) => (kept, Some(error.to_string())),
+        }
     }
 
     /// Saves the picture in the temporary folder: all that is left to try. Others

@@ -56,18 +56,18 @@ struct Queue {
 
 impl EventSink {
     /// Opens the file to append to, which is made if it is not there; `-` is
-    /// stdout. It must be none of the files in `apart`.
+    /// stdout. It must be none of the files in `forbidden`.
     ///
     /// # Errors
     /// When it cannot be written to, or holds something other than events.
-    pub fn open(path: &Path, apart: &[&Path]) -> Result<Self, Failure> {
+    pub fn open(path: &Path, forbidden: &[&Path]) -> Result<Self, Failure> {
         let is_stdout = path.as_os_str() == "-";
         let file = match is_stdout {
             true => {
                 let stdout = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3);
                 File::from(stdout.map_err(io::Error::from)?)
             }
-            false => open_file(path, apart)?,
+            false => open_file(path, forbidden)?,
         };
         let shared = Arc::new(Shared::default());
         thread::Builder::new().name("events".to_owned()).spawn({
@@ -82,10 +82,10 @@ impl EventSink {
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub fn check(path: &Path, apart: &[&Path]) -> Result<(), Failure> {
+    pub fn check(path: &Path, forbidden: &[&Path]) -> Result<(), Failure> {
         match path.as_os_str() == "-" || is_pipe(path) {
             true => Ok(()),
-            false => open_file(path, apart).map(drop),
+            false => open_file(path, forbidden).map(drop),
         }
     }
 
@@ -218,14 +218,14 @@ fn is_pipe(path: &Path) -> bool {
 }
 
 /// Opens a file to append events to. A wrong name costs nobody a file.
-fn open_file(path: &Path, apart: &[&Path]) -> Result<File, Failure> {
+fn open_file(path: &Path, forbidden: &[&Path]) -> Result<File, Failure> {
     let refused = |why: String| {
         Failure::Usage(format!(
             "cannot write events to {}: {why}",
             display_path(path)
         ))
     };
-    if apart.iter().any(|other| is_same_file(path, other)) {
+    if forbidden.iter().any(|other| is_same_file(path, other)) {
         return Err(refused(
             "it is a picture of this run. Name another file".to_owned(),
         ));
@@ -327,7 +327,7 @@ mod tests {
         let link = folder.path().join("link.jsonl");
         std::os::unix::fs::symlink(&picture, &link).unwrap();
         let fresh = folder.path().join("fresh.png");
-        for (path, apart) in [
+        for (path, forbidden) in [
             (&picture, &[][..]),
             (&link, &[]),
             (&picture, &[picture.as_path()]),
@@ -335,7 +335,7 @@ mod tests {
             (&folder.path().to_owned(), &[]),
             (&folder.path().join("no/events"), &[]),
         ] {
-            let error = EventSink::check(path, apart).unwrap_err();
+            let error = EventSink::check(path, forbidden).unwrap_err();
             let Failure::Usage(message) = error else {
                 panic!("{error:?}");
             };

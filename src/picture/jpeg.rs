@@ -39,7 +39,7 @@ pub(super) fn decode(bytes: &[u8], file: &str) -> Result<Decoded, PictureError> 
     };
     let options = options.jpeg_set_out_colorspace(wanted);
     decoder.set_options(options);
-    let longer = lengthened(bytes);
+    let longer = with_more_data(bytes);
     let (samples, again) = thread::scope(|scope| {
         let again = longer.as_deref().map(|longer| {
             let decode =
@@ -84,7 +84,7 @@ pub(super) fn decode(bytes: &[u8], file: &str) -> Result<Decoded, PictureError> 
 /// to the decoder: it takes zeros for what is missing. Of such a file this one is
 /// decoded to other samples or to none, while of a whole one nothing past the last
 /// block is looked at.
-fn lengthened(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_more_data(bytes: &[u8]) -> Option<Vec<u8>> {
     let end = end_of_image(bytes)?;
     let (data, rest) = bytes.split_at_checked(end)?;
     // Bits without a pattern, and no byte that begins a marker.

@@ -146,7 +146,7 @@ impl Terminal {
             return None;
         }
         let size = window_size().ok()?;
-        let (columns, rows) = believable(size.columns, size.rows);
+        let (columns, rows) = clamp_size(size.columns, size.rows);
         Some(Self {
             columns,
             rows,
@@ -211,18 +211,18 @@ pub fn cell_size() -> Option<(u16, u16)> {
     let size = window_size().ok()?;
     let width = size.width.checked_div(size.columns)?;
     let height = size.height.checked_div(size.rows)?;
-    Some((width, height)).filter(|cell| is_believable_cell(*cell))
+    Some((width, height)).filter(|cell| is_plausible_cell_size(*cell))
 }
 
 /// Whether a cell may have this width and height in pixels.
-fn is_believable_cell((width, height): (u16, u16)) -> bool {
+fn is_plausible_cell_size((width, height): (u16, u16)) -> bool {
     let believed = 1..=LARGEST_CELL;
     believed.contains(&width) && believed.contains(&height)
 }
 
 /// As many columns and rows as a terminal may have; one that says it has more is
 /// believed so far.
-pub fn believable(columns: u16, rows: u16) -> (u16, u16) {
+pub fn clamp_size(columns: u16, rows: u16) -> (u16, u16) {
     (columns.min(MOST_COLUMNS), rows.min(MOST_ROWS))
 }
 

@@ -336,10 +336,10 @@ fn read_generation(
     sizes: &dyn Fn(&Preset) -> Vec<Size>,
 ) -> io::Result<Checkpoint> {
     let (header, mut data) = read_header(folder, name)?;
-    let need = Need::of(&header.position, sizes);
+    let limits = SizeLimits::of(&header.position, sizes);
     let entries = || header.arrays.iter();
     let frozen = || header.frozen.iter().map(|frozen| &frozen.entry);
-    if !need.covers(entries(), MOST_ARRAYS) || !need.covers(frozen(), need.frozen) {
+    if !limits.allow(entries(), MOST_ARRAYS) || !limits.allow(frozen(), limits.frozen) {
         return Err(damaged("it holds more than this run can need"));
     }
     let mut digest = Sha256::new();
@@ -416,7 +416,7 @@ pub(super) fn newest_position(run: &Folder) -> Option<Position> {
 }
 
 /// The most that a checkpoint of a run can need.
-struct Need {
+struct SizeLimits {
     /// Bytes of an array: a picture in float64 with what rows of it are padded by,
     /// or a square matrix over all the pairs of a history.
     array: u64,
@@ -424,7 +424,7 @@ struct Need {
     frozen: usize,
 }
 
-impl Need {
+impl SizeLimits {
     fn of(position: &Position, sizes: &dyn Fn(&Preset) -> Vec<Size>) -> Self {
         let pixels = |size: &Size| u64::from(size.width) * u64::from(size.height);
         let most = sizes(&position.preset).iter().map(pixels).max();
@@ -437,7 +437,7 @@ impl Need {
         }
     }
 
-    fn covers<'a>(&self, mut entries: impl Iterator<Item = &'a Entry>, most: usize) -> bool {
+    fn allow<'a>(&self, mut entries: impl Iterator<Item = &'a Entry>, most: usize) -> bool {
         let mut count = 0;
         entries.all(|entry| {
             count += 1;

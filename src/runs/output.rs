@@ -34,7 +34,10 @@ impl Run {
         let Ok(found) = digest_at(output) else {
             return true;
         };
-        let known = [self.record().replaces.clone(), self.state().painted];
+        let known = [
+            self.record().replaced_sha256.clone(),
+            self.state().output_sha256,
+        ];
         if known.into_iter().flatten().any(|known| known == found) {
             return false;
         }

@@ -49,7 +49,7 @@ pub struct Record {
     /// SHA-256 of the file that was there when the run began, which it was asked to
     /// replace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<String>,
+    pub replaced_sha256: Option<String>,
 }
 
 /// A picture that was copied into the run's folder.

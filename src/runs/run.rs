@@ -373,7 +373,7 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
         preset_name: new.preset_name.map(str::to_owned),
         overrides: new.overrides.clone(),
         compute: job.compute,
-        replaces: output::digest_at(&output).ok(),
+        replaced_sha256: output::digest_at(&output).ok(),
         output,
     };
     let opened = Folder::open(folder).map_err(|cause| RunError::unreadable(folder, cause))?;

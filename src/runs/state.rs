@@ -56,7 +56,7 @@ pub struct State {
     #[serde(with = "super::record::path::optional")]
     pub output: Option<PathBuf>,
     /// SHA-256 of the picture that this run saved last outside its folder.
-    pub painted: Option<String>,
+    pub output_sha256: Option<String>,
 }
 
 /// The weighted losses of one iteration.

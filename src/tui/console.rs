@@ -9,7 +9,7 @@ use ratatui::Frame;
 
 use super::terminal::{Input, InputEvent, Screen, with_stdout};
 use crate::preview;
-use crate::preview::terminal::{Capabilities, Graphics, Terminal, believable};
+use crate::preview::terminal::{Capabilities, Graphics, Terminal, clamp_size};
 
 /// A place for a dashboard.
 pub trait Console {
@@ -124,7 +124,7 @@ impl Console for TerminalConsole {
     fn show(&mut self, picture: &RgbImage, words: &str) -> io::Result<()> {
         self.screen.redraw()?;
         if let Ok(size) = crossterm::terminal::size() {
-            (self.terminal.columns, self.terminal.rows) = believable(size.0, size.1);
+            (self.terminal.columns, self.terminal.rows) = clamp_size(size.0, size.1);
         }
         let graphics = self.capabilities.print;
         let terminal = &self.terminal;

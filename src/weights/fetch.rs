@@ -75,7 +75,7 @@ pub struct Patience {
     /// A connection on which nothing came for so long counts as broken.
     pub stall: Duration,
     /// And one on which fewer bytes than this came in that time.
-    pub least: u64,
+    pub min_bytes: u64,
 }
 
 impl Default for Patience {
@@ -84,7 +84,7 @@ impl Default for Patience {
             tries: 5,
             pause: Duration::from_secs(1),
             stall: Duration::from_secs(30),
-            least: 64 << 10,
+            min_bytes: 64 << 10,
         }
     }
 }

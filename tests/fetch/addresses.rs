@@ -300,23 +300,28 @@ fn headway_gives_new_tries() {
     assert_eq!(server.requests().len(), 6);
 }
 
+/// An order that gives a connection a second to bring so many bytes.
+fn impatient(server: &Server, tries: u32, min_bytes: u64) -> Order {
+    Order {
+        name: "mine".to_owned(),
+        source: url(server, "/a"),
+        replace: false,
+        patience: Patience {
+            tries,
+            pause: Duration::ZERO,
+            stall: Duration::from_secs(1),
+            min_bytes,
+        },
+    }
+}
+
 #[test]
 fn silence_counts_as_a_break() {
     let silent = [Behaviour::SilentAfter(20_000), Behaviour::Silent];
     let server = Server::new(Remote::new(small()), &silent);
     let bench = Bench::new();
-    let order = Order {
-        name: "mine".to_owned(),
-        source: url(&server, "/a"),
-        replace: false,
-        patience: Patience {
-            // A busy machine may be silent more often than the server is.
-            tries: 20,
-            pause: Duration::ZERO,
-            stall: Duration::from_secs(1),
-            least: 1,
-        },
-    };
+    // A busy machine may be silent more often than the server is.
+    let order = impatient(&server, 20, 1);
     let mut waits = Vec::new();
     let mut progress = |progress| {
         if let Progress::Waiting { reason, .. } = progress {
@@ -336,17 +341,7 @@ fn silence_counts_as_a_break() {
 fn next_to_nothing_counts_as_a_break() {
     let server = Server::new(Remote::new(small()), &[Behaviour::Dribble; 3]);
     let bench = Bench::new();
-    let order = Order {
-        name: "mine".to_owned(),
-        source: url(&server, "/a"),
-        replace: false,
-        patience: Patience {
-            tries: 3,
-            pause: Duration::ZERO,
-            stall: Duration::from_secs(1),
-            least: 1000,
-        },
-    };
+    let order = impatient(&server, 3, 1000);
     let error = fetch(&order, &bench.networks, &mut |_| {}, &|| false).unwrap_err();
     let words = error.to_string();
     assert!(

@@ -51,7 +51,7 @@ impl Bench {
                 tries: 3,
                 pause: Duration::ZERO,
                 stall: Duration::from_secs(20),
-                least: 1000,
+                min_bytes: 1000,
             },
         };
         let received = Cell::new(0);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::facts::{ago, size};
 use super::{DeleteArgs, PruneArgs};
-use crate::commands::{Failure, Outcome, agreed, can_ask};
+use crate::commands::{Failure, Outcome, confirm, is_interactive};
 use crate::headless::say;
 use crate::runs::{Entry, Run, RunError, RunName, Runs, Standing, clock};
 
@@ -117,12 +117,12 @@ fn count(runs: usize) -> String {
 
 /// Asks whoever sits at the terminal.
 fn confirmed(question: &str) -> Result<bool, Failure> {
-    if !can_ask() {
+    if !is_interactive() {
         return Err(Failure::Usage(
             "there is nobody to ask; to delete without a question add --yes".to_owned(),
         ));
     }
-    let yes = agreed(question)?;
+    let yes = confirm(question)?;
     if !yes {
         say("nothing was deleted");
     }

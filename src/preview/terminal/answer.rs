@@ -4,7 +4,7 @@ use std::env;
 
 use super::sequence::Sequence;
 use super::tmux::Outer;
-use super::{Capabilities, Graphics, Terminal, is_believable_cell, variable};
+use super::{Capabilities, Graphics, Terminal, is_plausible_cell_size, variable};
 
 /// Whether a picture could be shown that is sent along (31), or that lies in a
 /// file (32, one that is not there). The printer asks both again and waits for
@@ -128,7 +128,7 @@ impl Terminal {
             );
             Some(cell)
         });
-        let cell = cell.filter(|cell| is_believable_cell(*cell));
+        let cell = cell.filter(|cell| is_plausible_cell_size(*cell));
         if self.multiplexer {
             return Capabilities {
                 pane: outer.map_or(Graphics::HalfBlocks, |outer| in_tmux(answer, outer)),

@@ -7,18 +7,18 @@ use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 
-use crate::preview::terminal::believable;
+use crate::preview::terminal::clamp_size;
 
 /// A backend whose size is bounded.
 #[derive(Debug)]
-pub struct Bounded<B>(pub B);
+pub struct BoundedBackend<B>(pub B);
 
 fn bounded(size: Size) -> Size {
-    let (width, height) = believable(size.width, size.height);
+    let (width, height) = clamp_size(size.width, size.height);
     Size { width, height }
 }
 
-impl<B: Backend> Backend for Bounded<B> {
+impl<B: Backend> Backend for BoundedBackend<B> {
     type Error = B::Error;
 
     fn draw<'a, I>(&mut self, content: I) -> Result<(), B::Error>
@@ -73,7 +73,7 @@ impl<B: Backend> Backend for Bounded<B> {
     }
 }
 
-impl<W: Write> Write for Bounded<CrosstermBackend<W>> {
+impl<W: Write> Write for BoundedBackend<CrosstermBackend<W>> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
@@ -142,12 +142,12 @@ mod tests {
 
     #[test]
     fn a_terminal_that_claims_billions_of_cells_is_drawn_on_in_part() {
-        let backend = Bounded(Boasting(TestBackend::new(80, 24)));
+        let backend = BoundedBackend(Boasting(TestBackend::new(80, 24)));
         let mut terminal = Terminal::new(backend).unwrap();
         let mut drawn = None;
         terminal.draw(|frame| drawn = Some(frame.area())).unwrap();
         let area = drawn.unwrap();
-        assert_eq!((area.width, area.height), believable(u16::MAX, u16::MAX));
+        assert_eq!((area.width, area.height), clamp_size(u16::MAX, u16::MAX));
         assert!(u32::from(area.width) * u32::from(area.height) <= 1_000_000);
     }
 }

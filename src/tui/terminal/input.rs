@@ -30,7 +30,7 @@ use self::asking::{Asking, unasked};
 use self::stray::Stray;
 use super::crash;
 use super::signals::Signals;
-use crate::preview::terminal::{Capabilities, Terminal, believable, question};
+use crate::preview::terminal::{Capabilities, Terminal, clamp_size, question};
 
 /// More events than this wait for the next call.
 const MOST_EVENTS: usize = 256;
@@ -166,7 +166,7 @@ impl Input {
             if number != SIGWINCH {
                 events.push(InputEvent::Signal(number));
             } else if let Ok(size) = window_size() {
-                let (columns, rows) = believable(size.columns, size.rows);
+                let (columns, rows) = clamp_size(size.columns, size.rows);
                 events.push(InputEvent::Resize(columns, rows));
             }
         }

@@ -21,7 +21,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use rustix::process::{Signal, kill_current_process_group};
 
-use super::bounded::Bounded;
+use super::bounded::BoundedBackend;
 use super::crash;
 use crate::preview::budget::{Counted, Meter};
 use crate::tui::log;
@@ -41,7 +41,7 @@ static UI_THREAD: Mutex<Option<ThreadId>> = Mutex::new(None);
 static PANIC_HOOK: Once = Once::new();
 
 /// What ratatui draws on.
-pub type Backend = Bounded<CrosstermBackend<BufWriter<Counted<Out>>>>;
+pub type Backend = BoundedBackend<CrosstermBackend<BufWriter<Counted<Out>>>>;
 
 /// The terminal as a full-screen drawing surface: raw mode, the alternate
 /// screen, no cursor, bracketed paste, and the mouse if wanted. Dropping it
@@ -69,7 +69,7 @@ impl Screen {
         let out = Counted::new(Out(File::from(io::stdout().as_fd().try_clone_to_owned()?)));
         let meter = out.meter();
         let backend = CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, out));
-        let terminal = Terminal::new(Bounded(backend))?;
+        let terminal = Terminal::new(BoundedBackend(backend))?;
         *lock_ui_thread() = Some(thread::current().id());
         PANIC_HOOK.call_once(install_panic_hook);
         let mut screen = Self {

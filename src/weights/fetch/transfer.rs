@@ -180,11 +180,11 @@ impl Transfer<'_> {
             return Err(self.lasting("the server does not say which version of a file it sends"));
         }
         let mut bytes = Vec::new();
-        let mut flow = Flow::new();
+        let mut throughput = Throughput::new();
         loop {
             match self.hear(&exchange)? {
                 Heard::Bytes(more) => {
-                    flow.check(more.len(), self.patience)?;
+                    throughput.check(more.len(), self.patience)?;
                     bytes.extend(more);
                 }
                 Heard::End => break,
@@ -240,14 +240,14 @@ impl Transfer<'_> {
         until: Option<u64>,
         of: Option<u64>,
     ) -> Result<(), Break> {
-        let mut flow = Flow::new();
+        let mut throughput = Throughput::new();
         loop {
             let bytes = match self.hear(exchange)? {
                 Heard::Bytes(bytes) => bytes,
                 Heard::End => break,
                 Heard::Answer(_) => continue,
             };
-            flow.check(bytes.len(), self.patience)?;
+            throughput.check(bytes.len(), self.patience)?;
             let length = self.part.length() + bytes.len() as u64;
             if until.is_some_and(|until| length > until) {
                 return Err(self.lasting("it sends more than it said"));
@@ -368,12 +368,12 @@ impl Transfer<'_> {
 }
 
 /// How fast bytes come: a server that sends one a second never stalls.
-struct Flow {
+struct Throughput {
     since: Instant,
     bytes: u64,
 }
 
-impl Flow {
+impl Throughput {
     fn new() -> Self {
         Self {
             since: Instant::now(),
@@ -389,7 +389,7 @@ impl Flow {
             return Ok(());
         }
         let bytes = std::mem::replace(self, Self::new()).bytes;
-        match bytes < patience.least {
+        match bytes < patience.min_bytes {
             true => Err(passing(&format!(
                 "only {bytes} bytes came in {} s",
                 patience.stall.as_secs()
