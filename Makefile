@@ -44,8 +44,9 @@ setup: ## Check the tools, find or fetch libtorch
 	@scripts/libtorch.sh --link .libtorch >/dev/null
 
 .PHONY: lint
-lint: setup ## Check the formatting and run clippy, warnings being errors
-	cargo fmt --check
+lint: setup ## Check formatting, the dependencies between modules, and clippy
+	cargo fmt --all --check
+	scripts/check_modules.py
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 
 .PHONY: oracle
@@ -62,7 +63,7 @@ GPU_CHECK_PYTHON ?= python3
 
 .PHONY: gpu-check
 gpu-check: build ## Test and measure impasto on this machine's GPU (see scripts/gpu_check.py)
-	cargo test $(CARGO_FLAGS) --lib --no-run
+	cargo test $(CARGO_FLAGS) --package impasto-engine --lib --no-run
 	scripts/gpu_check.py --python $(GPU_CHECK_PYTHON)
 
 .PHONY: gpu-pack

@@ -48,7 +48,7 @@ def arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--binary", type=Path, default=ROOT / "target/release/impasto")
-    parser.add_argument("--tests", type=Path, help="the binary of the library's tests")
+    parser.add_argument("--tests", type=Path, help="the binary of the engine's tests")
     parser.add_argument("--pictures", type=Path, default=ROOT / "assets")
     parser.add_argument("--weights", type=Path, default=ROOT / "weights/vgg16.safetensors")
     parser.add_argument("--output", type=Path, default=Path("gpu-check"))
@@ -154,7 +154,7 @@ class Check:
             self.fail("there is no test binary: give one by --tests")
             return
         extra = {"IMPASTO_REQUIRE_GPU": "1"} if self.on_gpu else {}
-        command = [tests, "engine::", "--test-threads", "4"]
+        command = [tests, "--test-threads", "4"]
         done = self.run(command, RUST_BACKTRACE="0", **extra)
         result = re.search(r"test result: \w+\. (\d+) passed; (\d+) failed", done.stdout)
         if not result:
@@ -169,11 +169,11 @@ class Check:
             self.row("tests of the engine failed", failed, "")
 
     def newest_tests(self):
-        """The newest binary of the library's tests that cargo has built here."""
-        found = (ROOT / "target/release/deps").glob("impasto-*")
+        """The newest binary of the engine's tests that cargo has built here."""
+        found = (ROOT / "target/release/deps").glob("impasto_engine-*")
         found = [path for path in found if path.suffix == "" and os.access(path, os.X_OK)]
         for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-            if "engine::" in self.run([path, "--list"]).stdout:
+            if "cuda::" in self.run([path, "--list"]).stdout:
                 return path
         return None
 

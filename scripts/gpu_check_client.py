@@ -15,7 +15,7 @@ def socket_of(run):
 
 
 class Client:
-    """A front end of a run, over its socket: as `src/line/frame.rs` has it."""
+    """A front end of a run, over its socket: as `crates/impasto-service/src/ipc/frame.rs` has it."""
 
     HELLO, COMMAND, EVENT, PREVIEW = 1, 2, 18, 19
     VERSION = 1

@@ -36,15 +36,15 @@ FILES = [
 
 
 def built_tests():
-    """Builds the library's tests, and gives the path of their binary."""
-    command = ["cargo", "test", "--release", "--locked", "--lib", "--no-run"]
+    """Builds the engine's tests, and gives the path of their binary."""
+    command = ["cargo", "test", "--release", "--locked", "--package", "impasto-engine", "--lib", "--no-run"]
     command += ["--message-format", "json-render-diagnostics"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit("the tests could not be built")
     for line in done.stdout.splitlines():
         message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == "impasto":
+        if message.get("executable") and message["target"]["name"] == "impasto_engine":
             return Path(message["executable"])
     sys.exit("cargo named no test binary")
 
@@ -60,7 +60,7 @@ def main():
     tests = options.tests or built_tests()
     contents = [(ROOT / name, name) for name in FILES]
     contents.append((options.binary, "target/release/impasto"))
-    contents.append((tests, "target/release/deps/impasto-tests"))
+    contents.append((tests, "target/release/deps/impasto_engine-tests"))
     for path, _ in contents:
         if not path.is_file():
             sys.exit(f"there is no {path}: build it with `make build`")

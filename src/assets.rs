@@ -1,7 +1,7 @@
 //! The pictures that are part of the program; `assets/README.md` tells where
 //! they come from.
 
-use crate::job::PictureFile;
+use impasto_core::job::PictureFile;
 
 /// A photograph of a Chinese tower.
 pub const PHOTOGRAPH: PictureFile =

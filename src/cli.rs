@@ -1,16 +1,18 @@
 //! The command line: every command and every flag.
 
+pub mod runs;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use impasto_core::job::{Compute, DeviceChoice, PrecisionChoice, Shortage};
+use impasto_weights::Convention;
 
-use crate::commands::runs::RunsCommand;
-use crate::job::{Compute, DeviceChoice, PrecisionChoice, Shortage};
-use crate::preview::pane::Mode;
+use self::runs::RunsCommand;
+use crate::tui::pane::Mode;
 use crate::tui::theme::Palette;
-use crate::weights::Convention;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())

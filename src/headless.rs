@@ -16,16 +16,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
+use impasto_core::job::Size;
+use impasto_core::picture;
+use impasto_core::protocol::{Command, Event, Link, Step};
+use impasto_core::text::display_path;
+use impasto_graphics::terminal::Graphics;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::commands::{Failure, Outcome};
-use crate::job::Size;
+use crate::outcome::{Failure, Outcome};
 use crate::pace::{Pace, clock, per_second};
-use crate::picture::{self, display_path};
-use crate::preview;
-use crate::preview::terminal::Graphics;
-use crate::protocol::{Command, Event, Link, Step};
 
 /// How soon a signal is noticed.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -160,8 +160,8 @@ pub fn show_picture(output: &Path, graphics: Option<Graphics>) {
         return;
     };
     let shown = match graphics {
-        Some(graphics) => preview::print_with(&source.picture, graphics),
-        None => preview::print(&source.picture),
+        Some(graphics) => impasto_graphics::print_with(&source.picture, graphics),
+        None => impasto_graphics::print(&source.picture),
     };
     if let Err(why) = shown {
         say(&why.to_string());

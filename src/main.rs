@@ -8,6 +8,6 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     working_folder::return_to_deleted();
-    impasto::timing::mark("libtorch is loaded");
+    impasto_core::timing::mark("libtorch is loaded");
     impasto::commands::carry_out(impasto::cli::Cli::parse())
 }

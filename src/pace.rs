@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::job::Size;
-use crate::protocol::Step;
+use impasto_core::job::Size;
+use impasto_core::protocol::Step;
 
 /// How fast it goes, from the last few seconds.
 #[derive(Debug, Default)]
@@ -112,7 +112,7 @@ pub fn clock(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::LayerLosses;
+    use impasto_core::protocol::LayerLosses;
 
     fn step(iteration: u32, elapsed: f64) -> Step {
         Step {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use impasto::picture;
+use impasto_core::picture;
 use serde_json::Value;
 
 const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
@@ -449,7 +449,7 @@ fn measured(folder: &Path, precision: &str) -> f64 {
 
 #[test]
 fn bfloat16_ends_where_float32_ends() {
-    if !impasto::engine::precision::cpu_has_bfloat16() {
+    if !impasto_engine::precision::cpu_has_bfloat16() {
         eprintln!("skipped: this CPU has no instructions for bfloat16");
         return;
     }

@@ -9,7 +9,7 @@
 
 use std::io::Cursor;
 
-use impasto::weights::Archive;
+use impasto_weights::Archive;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

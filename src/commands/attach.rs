@@ -1,19 +1,21 @@
 //! `impasto attach`: the dashboard on a run that is being painted.
 
-use super::{Failure, Outcome, keep};
+use impasto_core::job::{PictureFile, Plan};
+use impasto_runs::{Entry, Run, RunError, Runs, Standing};
+use impasto_service::engine_process;
+use impasto_service::ipc::Role;
+
+use super::keep;
 use crate::cli::{AttachArgs, WhichRun};
 use crate::headless::{self, Leave};
-use crate::job::{PictureFile, Plan};
-use crate::line::Role;
-use crate::remote;
-use crate::runs::{Entry, Run, RunError, Runs, Standing};
+use crate::outcome::{Failure, Outcome};
 use crate::tui;
 use crate::tui::remote::Arrival;
 
 pub fn attach(args: &AttachArgs) -> Outcome {
     let run = painted(&args.which)?;
     let role = if args.watch { Role::Watch } else { Role::Steer };
-    let connection = remote::reach(&run, role)?;
+    let connection = engine_process::reach(&run, role)?;
     if args.screen.headless || !tui::opens_here() {
         let sizes = run.job()?.sizes();
         let signal = headless::catch_signals()?;

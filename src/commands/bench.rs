@@ -3,13 +3,16 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Outcome, chosen_preset};
+use impasto_core::job::{Compute, Job};
+use impasto_core::picture::Source;
+use impasto_core::preset::{Preset, Scale};
+use impasto_engine::bench::{Timing, bench as time};
+use impasto_weights::check_network;
+
+use super::chosen_preset;
 use crate::assets;
 use crate::cli::BenchArgs;
-use crate::engine::bench::{Timing, bench as time};
-use crate::job::{Compute, Job, check_network};
-use crate::picture::Source;
-use crate::preset::{Preset, Scale};
+use crate::outcome::Outcome;
 
 /// More iterations than are ever timed.
 const ENDLESS: u32 = 1_000_000;
@@ -55,7 +58,7 @@ pub fn bench(args: &BenchArgs) -> Outcome {
 
 /// The losses of the preset `neural-style` and Adam, and over them what the
 /// flags say.
-fn preset(args: &BenchArgs) -> Result<Preset, crate::preset::PresetError> {
+fn preset(args: &BenchArgs) -> Result<Preset, impasto_core::preset::PresetError> {
     let mut flags = args.preset.clone();
     if flags.preset.is_none() {
         flags.settings.insert(0, "start=content".to_owned());

@@ -1,12 +1,14 @@
 //! `impasto demo`: the bundled photograph in the manner of the bundled
 //! painting.
 
-use super::Outcome;
-use super::run::{paint, unused_name};
+use impasto_core::job::{Overrides, Plan};
+use impasto_core::preset::Library;
+
+use super::run::paint;
 use crate::assets;
 use crate::cli::DemoArgs;
-use crate::job::{Overrides, Plan};
-use crate::preset::Library;
+use crate::outcome::Outcome;
+use crate::output_name::unused_name;
 
 pub fn demo(args: &DemoArgs) -> Outcome {
     let preset = Library::open().find("demo")?;

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use impasto_core::preset::{Library, Origin};
+use impasto_core::text::display_path;
+use impasto_engine::device;
+use impasto_graphics::terminal::{Colours, Terminal};
+use impasto_weights::{Networks, State};
 use nvml_wrapper::Nvml;
 
-use super::{Failure, Outcome};
-use crate::engine::device;
-use crate::picture::display_path;
-use crate::preset::{Library, Origin};
-use crate::preview::terminal::{Colours, Terminal};
+use crate::outcome::{Failure, Outcome};
 use crate::tui::log::log_path;
-use crate::weights::{Networks, State};
 
 /// Bytes in a GiB.
 const GIB: f64 = (1u64 << 30) as f64;

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
+use impasto_core::protocol::Command;
+use impasto_engine::{warm_up, worker};
+use impasto_runs::{Folder, Run};
+use impasto_service::engine_process::{self, Order};
+use impasto_service::host::{self, Ending, Output};
 
-use super::{Failure, Outcome};
 use crate::cli::EngineArgs;
-use crate::engine::warm_up;
 use crate::headless::{self, EventSink, say};
-use crate::host::{self, Ending, Output};
-use crate::protocol::Command;
-use crate::remote::{self, Order};
-use crate::runs::{Folder, Run};
+use crate::outcome::{Failure, Outcome};
 
 /// How soon a signal is noticed.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -49,7 +49,14 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     let sink = events.map(|path| EventSink::open(path, &[&run.output()]));
     let mut sink = sink.transpose()?;
     let lock = run.lock()?;
-    let hosted = host::paint(run, lock, None, &order.output, Ending::WhenAlone)?;
+    let hosted = host::paint(
+        run,
+        lock,
+        None,
+        &order.output,
+        Ending::WhenAlone,
+        worker::start,
+    )?;
     loop {
         // The second one gives up waiting for room on a full disk.
         if headless::take_signal(&signal).is_some() {
@@ -85,6 +92,6 @@ pub fn engine(args: &EngineArgs) -> Outcome {
 
 /// Writes what is said on stderr to a file of the run.
 fn keep_words(folder: &Path) -> io::Result<()> {
-    let file = Folder::open(folder)?.append(remote::STDERR_FILE)?;
+    let file = Folder::open(folder)?.append(engine_process::STDERR_FILE)?;
     Ok(rustix::stdio::dup2_stderr(file)?)
 }

@@ -2,15 +2,17 @@
 
 use std::io::{self, Write};
 
+use impasto_core::job::Compute;
+use impasto_core::picture::{self, fit_long_side};
+use impasto_engine::budget::{Demand, Layout};
+use impasto_engine::room::gigabytes;
+use impasto_engine::{device, memory, network, precision};
+use impasto_weights::check_network;
 use serde::Serialize;
 
-use super::{Failure, Outcome, chosen_preset};
+use super::chosen_preset;
 use crate::cli::FitArgs;
-use crate::engine::budget::{Demand, Layout};
-use crate::engine::room::gigabytes;
-use crate::engine::{device, memory, network, precision};
-use crate::job::{Compute, check_network};
-use crate::picture::{self, fit_long_side};
+use crate::outcome::{Failure, Outcome};
 
 /// The shape of most photographs, where no picture is named.
 const SHAPE: (u32, u32) = (4, 3);

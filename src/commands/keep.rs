@@ -4,15 +4,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use crate::engine::worker;
+use impasto_core::job::{DeviceChoice, Job, PictureFile, Plan};
+use impasto_core::preset::Start;
+use impasto_core::protocol::Link;
+use impasto_engine::worker;
+use impasto_runs::{NewRun, Run, RunError, RunState, Runs};
+use impasto_service::engine_process::{self, Order, RemoteError, Waiting};
+use impasto_service::host::{self, Ending, HostError, Output};
+use impasto_service::ipc::Connection;
+
 use crate::headless::{EventSink, say};
-use crate::host::{self, Ending, HostError, Output};
-use crate::job::{DeviceChoice, Job, PictureFile, Plan};
-use crate::line::Connection;
-use crate::preset::Start;
-use crate::protocol::Link;
-use crate::remote::{self, Order, RemoteError, Waiting};
-use crate::runs::{NewRun, Run, RunError, RunState, Runs};
 use crate::tui::remote::{Remote, Started, in_process};
 
 /// Makes the folder of a new run: the one that is named, or one of its own
@@ -76,7 +77,7 @@ pub fn engine(
             events: events.clone(),
             ..Order::new(&run)
         };
-        match remote::launch(&run, order, waiting.take()) {
+        match engine_process::launch(&run, order, waiting.take()) {
             Ok(connection) => Ok(started(&run, connection)),
             Err(error) => {
                 if !run.is_painting() && run.state().state == RunState::Painting {
@@ -136,7 +137,14 @@ pub fn paint_here(
     };
     let begin = || {
         let lock = run.lock()?;
-        host::paint(run.clone(), lock, Some(job), &Output::Own, Ending::AtOnce)
+        host::paint(
+            run.clone(),
+            lock,
+            Some(job),
+            &Output::Own,
+            Ending::AtOnce,
+            worker::start,
+        )
     };
     match begin() {
         Ok(hosted) => Ok((hosted.link, hosted.thread)),

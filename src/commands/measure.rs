@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use impasto_core::job::check_size;
+use impasto_core::picture;
+use impasto_core::preset::Preset;
+use impasto_engine::loss::{Losses, Weighted};
+use impasto_engine::measure::{measure as losses_of, sizes};
+use impasto_weights::check_network;
 use serde_json::json;
 
-use super::{Outcome, chosen_preset};
+use super::chosen_preset;
 use crate::cli::MeasureArgs;
-use crate::engine::loss::{Losses, Weighted};
-use crate::engine::measure::{measure as losses_of, sizes};
-use crate::job::{check_network, check_size};
-use crate::picture;
-use crate::preset::Preset;
+use crate::outcome::Outcome;
 
 pub fn measure(args: &MeasureArgs) -> Outcome {
     let preset = chosen_preset(&args.preset, "default")?;

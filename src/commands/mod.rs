@@ -5,7 +5,6 @@ mod bench;
 mod demo;
 mod doctor;
 mod engine;
-mod fetch;
 mod fit;
 pub mod keep;
 mod measure;
@@ -18,49 +17,15 @@ mod start;
 mod stop;
 mod weights;
 
-pub use run::unused_output;
-
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use impasto_core::preset::{Library, Preset, PresetError};
 
 use crate::cli::{Cli, Command, CompletionsArgs, ManArgs, PresetArgs};
-use crate::engine::EngineError;
 use crate::headless;
-use crate::host::HostError;
-use crate::job::{JobError, PlanError};
-use crate::picture::PictureError;
-use crate::preset::{Library, Preset, PresetError};
-use crate::remote::RemoteError;
-use crate::runs::RunError;
-use crate::weights::{NetworkError, WeightsError};
-
-/// Why a command ended other than well.
-#[derive(Debug)]
-pub enum Failure {
-    /// Wrong usage, preset or file: exit code 2.
-    Usage(String),
-    /// Something failed on the way: exit code 1.
-    Failed(String),
-    /// A signal ended it, and all was saved: 128 + its number.
-    Stopped(u8),
-    /// Whoever read our output went away: nothing is left to say.
-    NobodyReads,
-}
-
-impl Failure {
-    /// That of a run: what was asked for is refused, or something went wrong.
-    pub fn of_run(message: String, refused: bool) -> Self {
-        match refused {
-            true => Self::Usage(message),
-            false => Self::Failed(message),
-        }
-    }
-}
-
-/// The result of a command.
-pub type Outcome = Result<(), Failure>;
+use crate::outcome::{Failure, Outcome};
 
 /// Carries a command out and says how it went.
 pub fn carry_out(cli: Cli) -> ExitCode {
@@ -160,78 +125,4 @@ fn chosen_preset(args: &PresetArgs, default: &str) -> Result<Preset, PresetError
     args.all_settings()
         .iter()
         .try_fold(preset, |preset, setting| preset.set(setting))
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::NobodyReads
-        } else {
-            Self::Failed(format!("cannot write the output: {error}"))
-        }
-    }
-}
-
-impl From<PictureError> for Failure {
-    fn from(error: PictureError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<PresetError> for Failure {
-    fn from(error: PresetError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<JobError> for Failure {
-    fn from(error: JobError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<PlanError> for Failure {
-    fn from(error: PlanError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<NetworkError> for Failure {
-    fn from(error: NetworkError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<WeightsError> for Failure {
-    fn from(error: WeightsError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<EngineError> for Failure {
-    fn from(error: EngineError) -> Self {
-        Self::of_run(error.to_string(), error.is_usage_error())
-    }
-}
-
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<HostError> for Failure {
-    fn from(error: HostError) -> Self {
-        match error {
-            HostError::Run(error) => error.into(),
-            error => Self::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<RemoteError> for Failure {
-    fn from(error: RemoteError) -> Self {
-        let refused = matches!(error, RemoteError::Refused(_));
-        Self::of_run(error.to_string(), refused)
-    }
 }

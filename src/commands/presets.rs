@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{Failure, Outcome};
+use impasto_core::preset::{Library, Origin};
+use impasto_core::text::display_path;
+
 use crate::cli::PresetsCommand;
-use crate::picture::display_path;
-use crate::preset::{Library, Origin};
+use crate::outcome::{Failure, Outcome};
 
 pub fn presets(command: &PresetsCommand) -> Outcome {
     let library = Library::open();

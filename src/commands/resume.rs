@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use super::{Failure, Outcome, attach, confirm, is_interactive, keep};
+use impasto_engine::worker;
+use impasto_runs::{Run, RunError, Runs, Standing};
+use impasto_service::engine_process::{self, Order};
+use impasto_service::host::{self, Ending, Output};
+
+use super::{attach, confirm, is_interactive, keep};
 use crate::cli::{ResumeArgs, WhichRun};
 use crate::headless::{self, EventSink, Leave};
-use crate::host::{self, Ending, Output};
-use crate::remote::{self, Order};
-use crate::runs::{Run, RunError, Runs, Standing};
+use crate::outcome::{Failure, Outcome};
 use crate::tui;
 
 pub fn resume(args: &ResumeArgs) -> Outcome {
@@ -27,7 +30,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         let sizes = job.sizes();
         let sink = events.map(|path| EventSink::open(path, &[saved_to]));
         let sink = sink.transpose()?;
-        let hosted = host::paint(run, lock, Some(job), &output, Ending::AtOnce)?;
+        let hosted = host::paint(run, lock, Some(job), &output, Ending::AtOnce, worker::start)?;
         let outcome = headless::follow(&hosted.link, sizes, sink, Leave::Stop, &signal);
         drop(hosted.link);
         let _ = hosted.thread.join();
@@ -42,7 +45,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         output,
         ..Order::new(&run)
     };
-    let connection = remote::launch(&run, order, None)?;
+    let connection = engine_process::launch(&run, order, None)?;
     let started = keep::started(&run, connection);
     tui::attach(attach::arrival(&run), started, (&args.screen).into())
 }

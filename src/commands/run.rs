@@ -1,15 +1,21 @@
 //! `impasto run`: from flags to a job, and from the job to a picture.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Failure, Outcome, keep};
+use impasto_core::job::{Input, Overrides, PictureFile, Plan, Recipe};
+use impasto_core::picture::{self, Source};
+use impasto_core::preset::{Library, Preset};
+use impasto_core::text::display_path;
+use impasto_core::timing;
+use impasto_engine::{warm_up, weights};
+use impasto_weights::check_network;
+
+use super::keep;
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
-use crate::engine::{warm_up, weights};
 use crate::headless::{self, EventSink, Leave};
-use crate::job::{Input, Overrides, PictureFile, Plan, Recipe};
-use crate::picture::{self, PictureError, Source, display_path};
-use crate::preset::{Library, Preset};
-use crate::{timing, tui};
+use crate::outcome::{Failure, Outcome};
+use crate::output_name::unused_output;
+use crate::tui;
 
 pub fn run(args: &RunArgs) -> Outcome {
     let overrides = Overrides {
@@ -66,6 +72,7 @@ fn paint_headless(plan: &Plan, keep: &KeepArgs, events: Option<&Path>) -> Outcom
     };
     let begin = || -> Result<_, Failure> {
         let signal = headless::catch_signals()?;
+        check_network(plan.preset.network)?;
         plan.check()?;
         let sink = events.map(|path| EventSink::open(path, &files(plan)));
         let sink = sink.transpose()?;
@@ -96,6 +103,7 @@ fn paint_in_dashboard(
 ) -> Outcome {
     // A file that cannot be had is told now, not by an engine.
     let check = || -> Outcome {
+        check_network(plan.preset.network)?;
         plan.check()?;
         events.map_or(Ok(()), |path| EventSink::check(path, &files(&plan)))
     };
@@ -166,46 +174,5 @@ fn warn_if_other(role: &str, input: &Input, source: &Source) {
             display_path(Path::new(&input.file)),
             display_path(&source.path)
         ));
-    }
-}
-
-/// Reserves a name in the working folder for the picture of these two.
-///
-/// # Errors
-/// As [`picture::reserve`].
-pub fn unused_output(content: &Path, style: &Path) -> Result<PathBuf, PictureError> {
-    unused_name(&format!("{}-{}", stem(content), stem(style)))
-}
-
-/// Reserves a name in the working folder: `stem.png`, `stem-2.png` …
-///
-/// # Errors
-/// As [`picture::reserve`].
-pub fn unused_name(stem: &str) -> Result<PathBuf, PictureError> {
-    let numbered = (2..10_000).map(|number| format!("{stem}-{number}.png"));
-    let names = std::iter::once(format!("{stem}.png")).chain(numbered);
-    picture::reserve(names.map(PathBuf::from))
-}
-
-/// The file's name without its extension, fit for another file's name.
-fn stem(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let clean: String = stem.chars().filter(|c| !c.is_control()).take(60).collect();
-    if clean.is_empty() {
-        "picture".to_owned()
-    } else {
-        clean
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stems_are_fit_for_names() {
-        assert_eq!(stem(Path::new("a/b.c.jpg")), "b.c");
-        assert_eq!(stem(Path::new("a\u{1b}[2Jb.png")), "a[2Jb");
-        assert_eq!(stem(Path::new("..")), "picture");
     }
 }

@@ -8,120 +8,13 @@ mod remove;
 mod show;
 mod wrap;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{ArgGroup, Args, Subcommand};
+use impasto_runs::{Result, Run, Runs};
 
-use super::Outcome;
 use crate::cli::WhichRun;
-use crate::runs::{Result, Run, Runs};
-
-/// List, show, compare and delete runs
-///
-/// A run is called by its name or by a beginning of it that no other run has.
-#[derive(Debug, Subcommand)]
-#[command(after_help = "\
-Examples:
-  impasto runs list
-  impasto runs show 20260314-09
-  cd \"$(impasto runs open 20260314-09)\"
-  impasto runs compare 20260314-09 20260315-21 -o both.png
-  impasto runs prune --older-than 30 --dry-run")]
-pub enum RunsCommand {
-    /// List every run, the newest first
-    List(ListArgs),
-    /// Tell all about a run and show its picture
-    Show(ShowRunArgs),
-    /// Print the folder of a run, to go there or to look into it
-    Open(OpenArgs),
-    /// Show two runs side by side: pictures, losses and presets
-    Compare(CompareArgs),
-    /// Delete runs with all their files; pictures saved elsewhere stay
-    Delete(DeleteArgs),
-    /// Delete old runs that have ended
-    Prune(PruneArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Print a JSON array with an object for every run
-    #[arg(long)]
-    pub json: bool,
-
-    /// Show each run's picture, small
-    #[arg(long, conflicts_with = "json")]
-    pub thumbnails: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ShowRunArgs {
-    #[command(flatten)]
-    pub which: WhichRun,
-
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print the losses as comma-separated values
-    #[arg(long, conflicts_with = "json")]
-    pub csv: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct OpenArgs {
-    #[command(flatten)]
-    pub which: WhichRun,
-
-    /// Print the path of the run's picture instead
-    #[arg(long)]
-    pub picture: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct CompareArgs {
-    /// A run's name, or the path of its folder
-    #[arg(value_name = "RUN|DIR")]
-    pub first: String,
-
-    /// Another's
-    #[arg(value_name = "RUN|DIR")]
-    pub second: String,
-
-    /// Save pictures and curves as a picture
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct DeleteArgs {
-    /// The runs' names
-    #[arg(required = true, value_name = "RUN")]
-    pub runs: Vec<String>,
-
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["older_than", "keep"])))]
-pub struct PruneArgs {
-    /// Runs that ended more than so many days ago
-    #[arg(long, value_name = "DAYS")]
-    pub older_than: Option<u32>,
-
-    /// All but the newest N
-    #[arg(long, value_name = "N")]
-    pub keep: Option<usize>,
-
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// Tell what would go, and delete nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
+use crate::cli::runs::RunsCommand;
+use crate::outcome::Outcome;
 
 pub fn runs(command: &RunsCommand) -> Outcome {
     match command {

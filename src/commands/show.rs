@@ -1,11 +1,11 @@
 //! `impasto show`: a picture in the terminal.
 
-use super::{Failure, Outcome};
+use impasto_core::picture;
+
 use crate::cli::ShowArgs;
-use crate::picture;
-use crate::preview;
+use crate::outcome::{Failure, Outcome};
 
 pub fn show(args: &ShowArgs) -> Outcome {
     let source = picture::load(&args.image)?;
-    preview::print(&source.picture).map_err(|why| Failure::Usage(why.to_string()))
+    impasto_graphics::print(&source.picture).map_err(|why| Failure::Usage(why.to_string()))
 }

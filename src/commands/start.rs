@@ -2,8 +2,9 @@
 
 use clap::CommandFactory;
 
-use super::{Failure, Outcome, keep};
+use super::keep;
 use crate::cli::{Cli, StartArgs};
+use crate::outcome::{Failure, Outcome};
 use crate::tui;
 
 pub fn start(args: &StartArgs) -> Outcome {

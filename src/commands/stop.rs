@@ -1,16 +1,18 @@
 //! `impasto stop`: ends a run that is being painted.
 
-use super::{Failure, Outcome, attach};
+use impasto_core::protocol::{Command, Event};
+use impasto_core::text::display_path;
+use impasto_service::engine_process;
+use impasto_service::ipc::Role;
+
+use super::attach;
 use crate::cli::StopArgs;
 use crate::headless::{near, say};
-use crate::line::Role;
-use crate::picture::display_path;
-use crate::protocol::{Command, Event};
-use crate::remote;
+use crate::outcome::{Failure, Outcome};
 
 pub fn stop(args: &StopArgs) -> Outcome {
     let run = attach::painted(&args.which)?;
-    let connection = remote::reach(&run, Role::Control)?;
+    let connection = engine_process::reach(&run, Role::Control)?;
     let gone = || Failure::Failed(format!("{} ended before it could be stopped", run.name()));
     connection
         .link

@@ -1,21 +1,24 @@
 //! `impasto weights`: list, fetch, import, verify, path.
 
+mod fetch;
+
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Failure, Outcome};
+use impasto_core::text::display_path;
+use impasto_engine::calibrate;
+use impasto_weights::{About, Convolution, Entry, File, Networks, State};
+
 use crate::assets;
 use crate::cli::{ImportArgs, WeightsCommand};
-use crate::engine::calibrate;
 use crate::headless::say;
-use crate::picture::display_path;
-use crate::weights::{self, About, Convolution, Entry, File, Networks, State};
+use crate::outcome::{Failure, Outcome};
 
 pub fn weights(command: &WeightsCommand) -> Outcome {
     let networks = Networks::open();
     match command {
         WeightsCommand::List => Ok(list(&networks)?),
-        WeightsCommand::Fetch(args) => super::fetch::fetch(&networks, args),
+        WeightsCommand::Fetch(args) => fetch::fetch(&networks, args),
         WeightsCommand::Import(args) => import(&networks, args),
         WeightsCommand::Verify { name } => verify(&networks, name.as_deref()),
         WeightsCommand::Path => match networks.folder() {
@@ -74,7 +77,7 @@ fn import(networks: &Networks, args: &ImportArgs) -> Outcome {
     };
     // A name that will not do is told before half a gigabyte is read.
     networks.path(&name)?;
-    let file = weights::read(&args.file, args.convention)?;
+    let file = impasto_weights::read(&args.file, args.convention)?;
     let source = args.file.file_name().unwrap_or_default();
     let about = About {
         source: display_path(Path::new(source)),

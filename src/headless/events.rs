@@ -12,13 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use impasto_core::paths::is_same_file;
+use impasto_core::protocol::Event;
+use impasto_core::text::display_path;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use crate::commands::Failure;
-use crate::paths::is_same_file;
-use crate::picture::display_path;
-use crate::protocol::Event;
+use crate::outcome::Failure;
 
 /// How many lines wait for a slow reader before steps are left out, and before
 /// everything is.

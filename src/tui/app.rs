@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
+use impasto_core::job::{Overrides, Plan, Size};
+use impasto_core::preset::{Entry, Layer, Preset};
+use impasto_core::protocol::{Memory, Step};
+use impasto_core::text::display_path;
+
+use super::chart::ChartState;
 use super::history::History;
-use super::view::losses::ChartState;
-use crate::job::{Overrides, Plan, Size};
-use crate::picture::display_path;
-use crate::preset::{Entry, Layer, Preset};
-use crate::protocol::{Memory, Step};
+use super::keymap::Context;
 
 /// How many changes can be undone.
 const MOST_UNDO: usize = 200;
@@ -201,6 +203,17 @@ pub enum Part {
     Smoothness,
 }
 
+impl Part {
+    /// Its name, as the screen shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Style => "style",
+            Self::Smoothness => "smoothness",
+        }
+    }
+}
+
 /// A weight that can be edited: that of a part, or of one of its layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
@@ -209,6 +222,18 @@ pub struct Row {
 }
 
 impl App {
+    /// What keys mean now.
+    pub fn context(&self) -> Context {
+        match (&self.overlay, self.focus) {
+            _ if self.full_screen => Context::FullScreen,
+            (Some(Overlay::Leave), _) => Context::Leaving,
+            (Some(_), _) => Context::Overlay,
+            (None, Pane::Layers) => Context::Layers,
+            (None, Pane::Losses) => Context::Losses,
+            (None, Pane::Picture) => Context::Picture,
+        }
+    }
+
     /// The state before the run told anything.
     pub fn new(plan: &Plan) -> Self {
         let name = |path: &Path| display_path(Path::new(path.file_name().unwrap_or_default()));

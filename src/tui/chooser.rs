@@ -5,6 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use impasto_core::job::{Compute, Overrides, PictureFile, Plan};
+use impasto_core::picture;
+use impasto_core::preset::Library;
+use impasto_graphics::terminal::Colours;
+use impasto_weights::{Networks, State, check_network};
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
@@ -13,12 +18,7 @@ use super::start::{self, Effect, Message, Start, Thumbnails};
 use super::terminal::InputEvent;
 use super::theme::Theme;
 use super::{Options, view};
-use crate::commands::unused_output;
-use crate::job::{Compute, Overrides, PictureFile, Plan};
-use crate::picture;
-use crate::preset::Library;
-use crate::preview::terminal::Colours;
-use crate::weights::{Networks, State};
+use crate::output_name::unused_output;
 
 /// The longest wait for a key; what is read meanwhile is looked at as often.
 const TURN: Duration = Duration::from_millis(33);
@@ -157,11 +157,14 @@ impl Chooser {
             preset_name: Some(preset),
             overrides: Overrides::default(),
         };
-        match plan.check() {
+        let checked = check_network(plan.preset.network)
+            .map_err(|error| error.to_string())
+            .and_then(|()| plan.check().map_err(|error| error.to_string()));
+        match checked {
             Ok(()) => Ok(plan),
-            Err(error) => {
+            Err(message) => {
                 picture::release(&plan.output);
-                Err(error.to_string())
+                Err(message)
             }
         }
     }

@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use image::RgbImage;
+use impasto_graphics::terminal::{Capabilities, Graphics, Terminal, clamp_size};
 use ratatui::Frame;
 
 use super::terminal::{Input, InputEvent, Screen, with_stdout};
-use crate::preview;
-use crate::preview::terminal::{Capabilities, Graphics, Terminal, clamp_size};
 
 /// A place for a dashboard.
 pub trait Console {
@@ -129,7 +128,7 @@ impl Console for TerminalConsole {
         let graphics = self.capabilities.print;
         let terminal = &self.terminal;
         with_stdout(|| {
-            let shown = preview::full_screen(picture, terminal, graphics);
+            let shown = impasto_graphics::full_screen(picture, terminal, graphics);
             let words = shown.map_or_else(|why| why.to_string(), |()| words.to_owned());
             let columns = usize::from(terminal.columns);
             let line: String = words.chars().take(columns).collect();
@@ -142,7 +141,7 @@ impl Console for TerminalConsole {
 
     fn redraw(&mut self) -> io::Result<()> {
         let graphics = self.capabilities.print;
-        with_stdout(|| preview::clear(graphics))??;
+        with_stdout(|| impasto_graphics::clear(graphics))??;
         self.screen.redraw()
     }
 

@@ -11,9 +11,17 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::TryRecvError;
+use impasto_core::job::Plan;
+use impasto_core::picture;
+use impasto_core::preset::{Library, Watch};
+use impasto_core::protocol::{Event, FIRST_STEPS};
+use impasto_core::text::display_path;
+use impasto_graphics::budget::Budget;
+use impasto_graphics::terminal::{Capabilities, Colours, Terminal, cell_size};
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
+use self::pictures::{Larger, Rate};
 use super::app::{App, Phase, Preparation};
 use super::console::Console;
 use super::loading::{self, Loading};
@@ -22,16 +30,8 @@ use super::terminal::InputEvent;
 use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
 use super::{Options, view};
-use crate::job::Plan;
 use crate::pace::Pace;
-use crate::picture::{self, display_path};
-use crate::preset::{Library, Watch};
-use crate::preview::budget::Budget;
-use crate::preview::pane::Pane;
-use crate::preview::terminal::{Capabilities, Colours, Terminal, cell_size};
-use crate::protocol::{Event, FIRST_STEPS};
-
-use self::pictures::{Larger, Rate};
+use crate::tui::pane::Pane;
 
 /// The longest wait for a key; what the engine tells is looked at as often.
 const TURN: Duration = Duration::from_millis(33);

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use crate::job::{Job, PictureFile, Plan};
-use crate::preset::Start;
-use crate::preview::pane::Kept;
+use impasto_core::job::{Job, PictureFile, Plan};
+use impasto_core::preset::Start;
+
+use crate::tui::pane::Kept;
 
 /// What the thread tells.
 #[derive(Debug)]

@@ -10,13 +10,16 @@
 //! same manner and with a loop of its own.
 
 pub mod app;
+pub mod chart;
 mod chooser;
 pub mod console;
 pub mod dashboard;
 pub mod history;
 pub mod keymap;
+pub mod layout;
 pub mod loading;
 pub mod log;
+pub mod pane;
 pub mod remote;
 pub mod start;
 pub mod terminal;
@@ -29,6 +32,10 @@ mod tests;
 
 use std::io::{self, Write};
 
+use impasto_core::job::{Compute, Plan};
+use impasto_core::preset::Library;
+use impasto_core::text::display_path;
+use impasto_graphics::terminal::{Graphics, Terminal};
 use signal_hook::consts::SIGINT;
 
 use self::app::{App, Phase};
@@ -38,13 +45,9 @@ use self::dashboard::{Dashboard, Left};
 use self::log::Log;
 use self::remote::{Arrival, Engine, Started};
 use self::theme::Palette;
-use crate::commands::{Failure, Outcome};
 use crate::headless;
-use crate::job::{Compute, Plan};
-use crate::picture::display_path;
-use crate::preset::Library;
-use crate::preview::pane::Mode;
-use crate::preview::terminal::{Graphics, Terminal};
+use crate::outcome::{Failure, Outcome};
+use crate::tui::pane::Mode;
 
 /// How the dashboard looks and listens.
 #[derive(Clone, Copy, Debug)]

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::engine::worker;
+use impasto_core::job::{Job, Plan};
+use impasto_core::protocol::Link;
+use impasto_engine::worker;
+
 use crate::headless::EventSink;
-use crate::job::{Job, Plan};
-use crate::protocol::Link;
 
 /// The longest wait for what was told last to reach another process.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -40,7 +41,7 @@ pub struct Remote {
     /// What follows `impasto attach` to come back to it.
     pub called: String,
     /// Whether commands of this front end are obeyed; else it watches, and may
-    /// send nothing but [`Command::Preview`](crate::protocol::Command::Preview).
+    /// send nothing but [`Command::Preview`](impasto_core::protocol::Command::Preview).
     pub steers: Arc<AtomicBool>,
 }
 

@@ -9,6 +9,7 @@
 
 mod browser;
 mod gallery;
+pub mod layout;
 mod list;
 mod paste;
 mod presets;
@@ -31,7 +32,7 @@ pub use self::presets::{Presets, Row};
 pub use self::slot::Slot;
 pub use self::thumbnails::{Request, Thumbnails};
 pub use self::update::update;
-use crate::preset::Entry;
+use impasto_core::preset::Entry;
 
 /// The three things to choose, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

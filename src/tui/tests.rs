@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent};
+use impasto_core::job::{Compute, DeviceChoice, Job, Overrides, PictureFile, Plan, Size};
+use impasto_core::picture::{Picture, Source};
+use impasto_core::preset::{Preset, Scale};
+use impasto_core::protocol::{Event, LayerLosses, Memory, Step};
+use impasto_graphics::terminal::{Colours, Graphics};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::{Color, Modifier, Style};
@@ -13,12 +18,7 @@ use super::app::App;
 use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
 use super::view;
-use crate::job::{Compute, DeviceChoice, Job, Overrides, PictureFile, Plan, Size};
-use crate::picture::{Picture, Source};
-use crate::preset::{Preset, Scale};
-use crate::preview::pane::Pane;
-use crate::preview::terminal::{Colours, Graphics};
-use crate::protocol::{Event, LayerLosses, Memory, Step};
+use crate::tui::pane::Pane;
 
 mod fake;
 mod remote;
@@ -335,7 +335,7 @@ fn help_screens() {
 fn preset_screens() {
     let mut app = running();
     let folder = tempfile::tempdir().expect("a folder");
-    let library = crate::preset::Library::with_user_folder(folder.path().to_owned());
+    let library = impasto_core::preset::Library::with_user_folder(folder.path().to_owned());
     update(&mut app, Message::Presets(library.list()));
     type_text(&mut app, "st");
     snapshots("presets", &app);

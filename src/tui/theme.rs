@@ -1,11 +1,11 @@
 //! Named colours: the only place where the dashboard says what colour a thing
 //! has.
 
+use impasto_graphics::terminal::Colours;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
 use self::palette::{Paint, Paints};
-use crate::preview::terminal::Colours;
 
 mod palette;
 

@@ -1,6 +1,7 @@
 //! What happens to the state: a message in, effects out. No terminal, no
 //! channels, no clock; what the world has to do is said as an [`Effect`].
 
+mod actions;
 mod keys;
 mod mouse;
 mod overlays;
@@ -8,18 +9,19 @@ mod remote;
 #[cfg(test)]
 mod tests;
 
-pub use keys::context;
-
 use std::path::PathBuf;
 
 use crossterm::event::{KeyEvent, MouseEvent};
+use impasto_core::preset::{Entry, Preset, differences};
+use impasto_core::protocol::{Command, Event, RestartFrom, Step};
+use impasto_core::text::display_path;
 use ratatui::layout::Rect;
 
-use super::app::{App, Chooser, Overlay, Part, Phase, Preparation};
+use super::app::{App, Chooser, Overlay, Phase, Preparation};
 use super::history::{Mark, Point};
-use crate::picture::display_path;
-use crate::preset::{Entry, Preset, differences};
-use crate::protocol::{Command, Event, RestartFrom, Step};
+
+/// The longest text that can be typed.
+const LONGEST_INPUT: usize = 64;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -296,13 +298,4 @@ fn send_preset(app: &mut App) -> Effect {
         app.unanswered += 1;
     }
     Effect::Send(Command::Change(Box::new(app.preset.clone())))
-}
-
-/// The part's name as the screen shows it.
-pub fn part_name(part: Part) -> &'static str {
-    match part {
-        Part::Content => "content",
-        Part::Style => "style",
-        Part::Smoothness => "smoothness",
-    }
 }

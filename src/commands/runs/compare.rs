@@ -3,19 +3,20 @@
 use std::io::{self, IsTerminal, Write};
 
 use image::{Rgb, RgbImage, imageops};
+use impasto_core::picture::{self, Picture, check_destination};
+use impasto_core::preset::differences;
+use impasto_core::protocol::Step;
+use impasto_core::text::display_path;
+use impasto_graphics::terminal::{Colours, Terminal};
+use impasto_runs::{Run, plot};
 
 use super::curves;
+use super::named;
 use super::show::{no_picture, picture_name};
 use super::wrap::wrapped;
-use super::{CompareArgs, named};
-use crate::commands::{Failure, Outcome};
+use crate::cli::runs::CompareArgs;
 use crate::headless::say;
-use crate::picture::{self, Picture, check_destination, display_path};
-use crate::preset::differences;
-use crate::preview;
-use crate::preview::terminal::{Colours, Terminal};
-use crate::protocol::Step;
-use crate::runs::{Run, plot};
+use crate::outcome::{Failure, Outcome};
 
 /// Pixels between and around the two pictures, and their height.
 const GAP: u32 = 16;
@@ -70,7 +71,7 @@ pub fn compare(args: &CompareArgs) -> Outcome {
         let row = side_by_side(pair);
         if let Some(row) = Picture::from_rgb8(row.width(), row.height(), row.as_raw()) {
             // A terminal that shows no pictures still shows the rest.
-            if preview::print(&row).is_ok() {
+            if impasto_graphics::print(&row).is_ok() {
                 writeln!(io::stdout())?;
             }
         }

@@ -1,7 +1,7 @@
 //! Two curves of total losses in characters.
 
-use crate::protocol::Step;
-use crate::runs::plot::{points, short};
+use impasto_core::protocol::Step;
+use impasto_runs::plot::{points, short};
 
 /// Columns for the numbers at the left.
 const NUMBERS: u16 = 9;
@@ -146,7 +146,7 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::LayerLosses;
+    use impasto_core::protocol::LayerLosses;
 
     fn steps(losses: &[f64]) -> Vec<Step> {
         let numbered = losses.iter().zip(1..);

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use impasto_core::text::display_path;
+use impasto_runs::clock::Utc;
+use impasto_runs::{Losses, Run, Standing, State, plot};
 use serde::Serialize;
 
 use crate::pace::clock;
-use crate::picture::display_path;
-use crate::runs::clock::Utc;
-use crate::runs::{Losses, Run, Standing, State, plot};
 
 /// What a list tells of a run.
 #[derive(Debug, Serialize)]

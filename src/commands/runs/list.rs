@@ -2,15 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::ListArgs;
+use impasto_core::picture::Picture;
+use impasto_graphics::terminal::Terminal;
+use impasto_graphics::{PrintError, Thumbnail};
+use impasto_runs::{Entry, Run, RunError, Runs, Standing, clock};
+
 use super::facts::{Facts, ago};
 use super::wrap::wrapped;
-use crate::commands::{Failure, Outcome};
+use crate::cli::runs::ListArgs;
 use crate::headless::say;
-use crate::picture::Picture;
-use crate::preview::terminal::Terminal;
-use crate::preview::{PrintError, Thumbnail};
-use crate::runs::{Entry, Run, RunError, Runs, Standing, clock};
+use crate::outcome::{Failure, Outcome};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -187,7 +188,7 @@ fn gallery(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::Losses;
+    use impasto_runs::Losses;
 
     fn facts(name: &str, state: Standing) -> Facts {
         Facts {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use impasto_runs::{Entry, Run, RunError, RunName, Runs, Standing, clock};
+
 use super::facts::{ago, size};
-use super::{DeleteArgs, PruneArgs};
-use crate::commands::{Failure, Outcome, confirm, is_interactive};
+use crate::cli::runs::{DeleteArgs, PruneArgs};
+use crate::commands::{confirm, is_interactive};
 use crate::headless::say;
-use crate::runs::{Entry, Run, RunError, RunName, Runs, Standing, clock};
+use crate::outcome::{Failure, Outcome};
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;

@@ -5,17 +5,18 @@ use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use impasto_core::protocol::Step;
+use impasto_core::text::display_path;
+use impasto_graphics::terminal::Terminal;
+use impasto_runs::clock::{Utc, now};
+use impasto_runs::{Run, Standing, csv, plot};
 use serde_json::json;
 
+use super::chosen;
 use super::facts::{Facts, ago, size};
 use super::wrap::wrapped;
-use super::{OpenArgs, ShowRunArgs, chosen};
-use crate::commands::{Failure, Outcome};
-use crate::picture::display_path;
-use crate::preview::{self, terminal::Terminal};
-use crate::protocol::Step;
-use crate::runs::clock::{Utc, now};
-use crate::runs::{Run, Standing, csv, plot};
+use crate::cli::runs::{OpenArgs, ShowRunArgs};
+use crate::outcome::{Failure, Outcome};
 
 /// Rows of the picture above the facts, at least.
 const LEAST_ROWS: u16 = 12;
@@ -55,7 +56,7 @@ pub fn show(args: &ShowRunArgs) -> Outcome {
         let lines = u16::try_from(lines).unwrap_or(u16::MAX);
         let rows = terminal.rows.saturating_sub(lines.saturating_add(3));
         // A terminal that shows no pictures is no reason to fail.
-        if preview::print_in(&picture, rows.max(LEAST_ROWS)).is_ok() {
+        if impasto_graphics::print_in(&picture, rows.max(LEAST_ROWS)).is_ok() {
             text.insert(0, b'\n');
         }
     }

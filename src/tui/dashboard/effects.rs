@@ -3,13 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use impasto_core::picture;
+use impasto_core::preset::{Preset, Watch};
+use impasto_core::protocol::Command;
+
 use super::Dashboard;
-use crate::picture;
-use crate::preset::{Preset, Watch};
-use crate::preview::pane::Shown;
-use crate::protocol::Command;
 use crate::tui::app::Phase;
 use crate::tui::console::Console;
+use crate::tui::pane::Shown;
 use crate::tui::theme::Theme;
 use crate::tui::update::{Effect, Message, update};
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use impasto_core::protocol::{Command, Event};
 use signal_hook::consts::SIGHUP;
 
 use super::{Dashboard, TURN};
-use crate::protocol::{Command, Event};
 use crate::tui::app::Phase;
 use crate::tui::update::{Effect, Message, update};
 

@@ -4,13 +4,14 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use impasto_core::protocol::Command;
+
 use super::Dashboard;
-use crate::preview::pane::Shown;
-use crate::protocol::Command;
 use crate::tui::app::Phase;
 use crate::tui::console::Console;
+use crate::tui::pane::Shown;
 use crate::tui::update::Effect;
-use crate::tui::view;
+use crate::tui::{layout, view};
 
 /// Previews are asked for no more often than this.
 const PREVIEW_EVERY: Duration = Duration::from_millis(250);
@@ -79,7 +80,7 @@ impl Dashboard<'_> {
         };
         let due = passed(PREVIEW_EVERY);
         let to_come = self.preview_to_come && (run.remote.is_none() || !passed(PREVIEW_LOST));
-        let Some(places) = view::places(&self.app, self.window) else {
+        let Some(places) = layout::places(&self.app, self.window) else {
             return;
         };
         let size = self.picture.wanted_pixels(places.picture);

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::picture::display_path;
+use impasto_core::text::display_path;
 
 /// The most items of one folder that are listed.
 pub const MOST_ITEMS: usize = 20_000;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use impasto_core::preset::{Entry, Origin};
+use impasto_core::text::display_path;
+
 use super::list::List;
-use crate::picture::display_path;
-use crate::preset::{Entry, Origin};
 
 /// A preset in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use image::{Rgb, RgbImage};
+use impasto_graphics::terminal::Colours;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::preview::terminal::Colours;
 use crate::tui::theme::{Palette, Theme};
 use crate::tui::view::start as view;
 

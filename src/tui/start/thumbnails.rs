@@ -12,12 +12,13 @@ use std::thread;
 
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader, RgbImage};
+use impasto_core::picture::{self, Picture, fit_long_side};
+use impasto_core::text::display_path;
 
 use super::browser;
 use super::gallery::{Measure, Thumbnail};
 use super::slot::tidy;
 use super::{Found, Message};
-use crate::picture::{self, Picture, display_path, fit_long_side};
 
 /// The longest side of a thumbnail, in pixels.
 const LONGEST_SIDE: u32 = 320;

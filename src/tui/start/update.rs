@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::gallery::Look;
+use super::layout::{self, Target};
 use super::{Choice, Effect, Found, List, Message, Next, Request, Slot, Start, paste};
 use crate::tui::keymap::{self, Action, Context};
-use crate::tui::view::start::{self as view, Target};
 
 /// Rows that one turn of the wheel moves.
 const WHEEL: isize = 3;
@@ -320,7 +320,7 @@ fn mouse(start: &mut Start, event: MouseEvent) -> Vec<Effect> {
         list(start).roll(wheel, height);
         return Vec::new();
     }
-    match view::target(start, start.window, event.column, event.row) {
+    match layout::target(start, start.window, event.column, event.row) {
         Some(Target::Step(choice)) => start.step = choice,
         Some(Target::Above) => act(start, Action::FolderAbove),
         Some(Target::Next) => return accept(start),
@@ -333,7 +333,7 @@ fn mouse(start: &mut Start, event: MouseEvent) -> Vec<Effect> {
 
 /// Rows of the list, as it is drawn.
 fn height(start: &Start) -> usize {
-    view::places(start, start.window).map_or(PAGE, |places| usize::from(places.rows.height))
+    layout::places(start, start.window).map_or(PAGE, |places| usize::from(places.rows.height))
 }
 
 fn slot(start: &mut Start) -> Option<&mut Slot> {

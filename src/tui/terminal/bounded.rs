@@ -3,11 +3,10 @@
 
 use std::io::{self, Write};
 
+use impasto_graphics::terminal::clamp_size;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
-
-use crate::preview::terminal::clamp_size;
 
 /// A backend whose size is bounded.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event, KeyEvent, MouseEvent};
 use crossterm::terminal::window_size;
+use impasto_graphics::terminal::{Capabilities, Terminal, clamp_size, question};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -30,7 +31,6 @@ use self::asking::{Asking, unasked};
 use self::stray::Stray;
 use super::crash;
 use super::signals::Signals;
-use crate::preview::terminal::{Capabilities, Terminal, clamp_size, question};
 
 /// More events than this wait for the next call.
 const MOST_EVENTS: usize = 256;

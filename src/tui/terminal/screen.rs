@@ -17,13 +17,13 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
+use impasto_graphics::budget::{Counted, Meter};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use rustix::process::{Signal, kill_current_process_group};
 
 use super::bounded::BoundedBackend;
 use super::crash;
-use crate::preview::budget::{Counted, Meter};
 use crate::tui::log;
 
 /// Presses, the wheel and drags as SGR reports. Mere motion, which crossterm's

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError, bounded, unbounded};
 use crossterm::event::{KeyCode, KeyEvent};
 use image::RgbImage;
+use impasto_core::job::{Job, Painted, Plan};
+use impasto_core::picture;
+use impasto_core::protocol::{
+    Command, Event, LayerLosses, Link, Memory, Preview, PreviewSlot, Step,
+};
 use ratatui::backend::TestBackend;
 use ratatui::{Frame, Terminal};
 
-use crate::job::{Job, Painted, Plan};
-use crate::picture;
-use crate::protocol::{Command, Event, LayerLosses, Link, Memory, Preview, PreviewSlot, Step};
 use crate::tui::console::Console;
 use crate::tui::remote::Started;
 use crate::tui::terminal::InputEvent;
@@ -150,7 +152,7 @@ fn one_run(
 }
 
 fn step(job: &Job, iteration: u32) -> Step {
-    let term = |term: &crate::preset::Term| -> (f64, std::collections::BTreeMap<_, f64>) {
+    let term = |term: &impasto_core::preset::Term| -> (f64, std::collections::BTreeMap<_, f64>) {
         let losses = term.layers.keys().map(|layer| (*layer, 10.0)).collect();
         let sum: f64 = term.layers.values().map(|weight| 10.0 * weight).sum();
         (term.weight * sum, losses)

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use crossterm::event::KeyCode;
+use impasto_core::job::{Job, PictureFile, Plan};
+use impasto_core::protocol::{Command, Event, Link};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::fake::{self, Stage, key, keys};
 use super::whole::{OPTIONS, PAINTING, TERMINAL, control, library, plan};
-use crate::job::{Job, PictureFile, Plan};
-use crate::protocol::{Command, Event, Link};
 use crate::tui::Options;
 use crate::tui::app::{App, Phase};
 use crate::tui::dashboard::{Dashboard, Left};

@@ -4,17 +4,17 @@
 use std::path::Path;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use impasto_core::job::{PictureFile, Plan};
+use impasto_core::picture::{self, Picture};
+use impasto_core::preset::{Library, Scale};
+use impasto_graphics::terminal::{Colours, Terminal};
 use signal_hook::consts::{SIGTERM, SIGTSTP};
 
 use super::fake::{self, Stage, key, keys};
-use crate::job::{PictureFile, Plan};
-use crate::picture::{self, Picture};
-use crate::preset::{Library, Scale};
-use crate::preview::pane::Mode;
-use crate::preview::terminal::{Colours, Terminal};
 use crate::tui::Options;
 use crate::tui::app::Phase;
 use crate::tui::dashboard::{Dashboard, Left};
+use crate::tui::pane::Mode;
 use crate::tui::terminal::InputEvent;
 use crate::tui::theme::Palette;
 

@@ -7,7 +7,8 @@ use ratatui::layout::{Margin, Position, Rect};
 use super::Effect;
 use super::overlays::{accept, scroll};
 use crate::tui::app::{App, Overlay, Pane};
-use crate::tui::view::{layers, losses, overlay, places};
+use crate::tui::chart;
+use crate::tui::layout::{line_at, overlay_area, places, row_at};
 
 pub(super) fn mouse(app: &mut App, event: MouseEvent, window: Rect) -> Vec<Effect> {
     let wheel = match event.kind {
@@ -55,7 +56,7 @@ pub(super) fn mouse(app: &mut App, event: MouseEvent, window: Rect) -> Vec<Effec
         if pressed || dragged {
             app.focus = Pane::Losses;
             let inside = places.losses.inner(Margin::new(1, 1));
-            if let Some(iteration) = losses::iteration_at(inside, &app.history, &app.chart, at.x) {
+            if let Some(iteration) = chart::iteration_at(inside, &app.history, &app.chart, at.x) {
                 app.chart.cursor = Some(iteration);
             }
         }
@@ -67,7 +68,7 @@ pub(super) fn mouse(app: &mut App, event: MouseEvent, window: Rect) -> Vec<Effec
         if pressed {
             app.focus = Pane::Layers;
             app.typed = None;
-            if let Some(row) = layers::row_at(app, places.layers, at.y) {
+            if let Some(row) = row_at(app, places.layers, at.y) {
                 app.row = row;
             }
         }
@@ -77,8 +78,8 @@ pub(super) fn mouse(app: &mut App, event: MouseEvent, window: Rect) -> Vec<Effec
 
 /// A press chooses a line of a list; on the chosen line it takes it.
 fn press_overlay(app: &mut App, at: Position, window: Rect) -> Vec<Effect> {
-    let place = overlay::place(app, window);
-    let line = overlay::line_at(app, window, at);
+    let place = overlay_area(app, window);
+    let line = line_at(app, window, at);
     match &mut app.overlay {
         _ if !place.contains(at) => {
             app.overlay = None;

@@ -1,10 +1,10 @@
 //! Keys of what stands on top of the panes: lists and questions.
 
 use crossterm::event::{KeyCode, KeyEvent};
+use impasto_core::protocol::RestartFrom;
 
-use super::keys::{act, can_restart, edit};
-use super::{Effect, context, send_preset, stop};
-use crate::protocol::RestartFrom;
+use super::actions::{act, can_restart};
+use super::{Effect, LONGEST_INPUT, send_preset, stop};
 use crate::tui::app::{App, Overlay, Row};
 use crate::tui::keymap::{self, Action};
 
@@ -12,7 +12,7 @@ use crate::tui::keymap::{self, Action};
 const NEW_LAYER: f64 = 1.0;
 
 pub(super) fn in_overlay(app: &mut App, event: KeyEvent) -> Vec<Effect> {
-    let action = keymap::action(context(app), event);
+    let action = keymap::action(app.context(), event);
     match action {
         Some(Action::Interrupt | Action::Suspend | Action::Detach | Action::Stop) => {
             return action.map_or_else(Vec::new, |action| act(app, action));
@@ -121,4 +121,15 @@ fn restart(app: &mut App, from: RestartFrom) -> Vec<Effect> {
         preset: Box::new(app.preset_of_new_run()),
         from,
     }]
+}
+
+/// Types into a line of text.
+fn edit(text: &mut String, code: KeyCode) {
+    match code {
+        KeyCode::Char(character) if !character.is_control() && text.len() < LONGEST_INPUT => {
+            text.push(character);
+        }
+        KeyCode::Backspace => drop(text.pop()),
+        _ => {}
+    }
 }

@@ -1,9 +1,10 @@
 //! A run that another process paints: it may be left, another terminal may
 //! steer it, and it may have begun long ago.
 
+use impasto_core::preset::Preset;
+use impasto_core::protocol::Event;
+
 use super::{Effect, stop, told};
-use crate::preset::Preset;
-use crate::protocol::Event;
 use crate::tui::app::{App, Overlay, Remote};
 
 /// The run is another process's.
@@ -120,9 +121,9 @@ mod tests {
     use ratatui::layout::Rect;
 
     use super::*;
-    use crate::protocol::{Command, RestartFrom};
     use crate::tui::tests::{press, remote, type_text};
     use crate::tui::update::{Message, update};
+    use impasto_core::protocol::{Command, RestartFrom};
 
     fn interrupt(app: &mut App) -> Vec<Effect> {
         let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
@@ -308,9 +309,9 @@ mod tests {
         let job = crate::tui::tests::job();
         let begin = |app: &mut App, preset: &Preset| {
             let event = Event::Started {
-                job: Box::new(crate::job::Recipe {
+                job: Box::new(impasto_core::job::Recipe {
                     preset: preset.clone(),
-                    ..job.recipe(crate::job::Painted::default())
+                    ..job.recipe(impasto_core::job::Painted::default())
                 }),
                 output: "other.png".into(),
                 device: "cpu".to_owned(),

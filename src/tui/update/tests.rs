@@ -1,10 +1,10 @@
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
+use impasto_core::preset::Scale;
 
 use super::*;
-use crate::preset::Scale;
-use crate::tui::app::Pane;
+use crate::tui::app::{Pane, Part};
+use crate::tui::layout;
 use crate::tui::tests::{app, press, running, step, type_text};
-use crate::tui::view;
 
 fn sent(effects: &[Effect]) -> Option<&Preset> {
     match effects {
@@ -262,7 +262,7 @@ const DRAG: MouseEventKind = MouseEventKind::Drag(MouseButton::Left);
 #[test]
 fn the_mouse_chooses_weights_and_moves_the_cursor_and_the_split() {
     let mut app = running();
-    let places = view::places(&app, WINDOW).expect("room for all");
+    let places = layout::places(&app, WINDOW).expect("room for all");
     let (layers, losses, picture) = (places.layers, places.losses, places.picture);
     click(&mut app, PRESS, layers.x + 5, layers.y + 4);
     assert_eq!((app.focus, app.row), (Pane::Layers, 3));
@@ -297,7 +297,7 @@ fn the_mouse_chooses_weights_and_moves_the_cursor_and_the_split() {
 fn a_second_press_takes_what_the_first_chose() {
     let mut app = running();
     press(&mut app, KeyCode::Char('a'));
-    let place = view::overlay::place(&app, WINDOW);
+    let place = layout::overlay_area(&app, WINDOW);
     assert_eq!(click(&mut app, PRESS, place.x + 3, place.y + 2), []);
     let Some(Overlay::Layers(chooser)) = &app.overlay else {
         panic!("no layers to choose from");

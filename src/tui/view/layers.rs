@@ -1,15 +1,15 @@
 //! Every weight, its share of the total as a bar, and the one being edited.
 
 use ratatui::Frame;
-use ratatui::layout::{Margin, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{framed, part_style};
 use crate::tui::app::{App, Pane, Row};
+use crate::tui::layout::first_row;
 use crate::tui::theme::Theme;
-use crate::tui::update::part_name;
 
 /// Columns of the name and of the weight.
 const NAME: usize = 12;
@@ -36,23 +36,10 @@ pub fn draw(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
     frame.render_widget(Paragraph::new(lines), inner);
 }
 
-/// The first row in sight, so that the selected one is.
-fn first_row(app: &App, inner: Rect) -> usize {
-    (app.row + 1).saturating_sub(usize::from(inner.height))
-}
-
-/// The row of the weights at a row of the window, the pane being at `area`.
-pub fn row_at(app: &App, area: Rect, y: u16) -> Option<usize> {
-    let inner = area.inner(Margin::new(1, 1));
-    let below = usize::from(y.checked_sub(inner.y)?);
-    let row = first_row(app, inner) + below;
-    (y < inner.bottom() && row < app.rows().len()).then_some(row)
-}
-
 fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> Line<'a> {
     let weight = app.weight(row);
     let name = match row.layer {
-        None => part_name(row.part).to_owned(),
+        None => row.part.name().to_owned(),
         Some(layer) => format!("  {layer}"),
     };
     let shown = match (&app.typed, selected) {

@@ -8,125 +8,14 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::canvas::{self, Canvas};
 
-use self::plane::{Plane, binned, cell, number, ticks};
-use super::super::history::{History, Mark, Point};
-use super::super::theme::{Palette, Theme};
-use crate::preview::terminal::Colours;
+use crate::tui::chart::{
+    ChartState, Loss, Plane, binned, cell, cells, number, plot_area, ticks, ticks_in,
+};
+use crate::tui::history::{History, Mark, Point};
+use crate::tui::theme::Theme;
 
-mod plane;
 #[cfg(test)]
 mod tests;
-
-/// The fewest iterations that can be shown.
-const NARROWEST: u32 = 20;
-/// The iterations shown when the window is switched on.
-const WINDOW: u32 = 200;
-
-/// What the chart shows of the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChartState {
-    /// Whether the values are drawn on a logarithmic scale.
-    pub log: bool,
-    /// How many iterations are shown; none for the whole run.
-    pub window: Option<u32>,
-    /// Whether the smoothness is drawn too.
-    pub smoothness: bool,
-    /// The iteration whose values are told; none for the latest.
-    pub cursor: Option<u32>,
-}
-
-impl Default for ChartState {
-    fn default() -> Self {
-        Self {
-            log: true,
-            window: None,
-            smoothness: false,
-            cursor: None,
-        }
-    }
-}
-
-impl ChartState {
-    /// Between a logarithmic and a linear scale.
-    pub fn toggle_log(&mut self) {
-        self.log = !self.log;
-    }
-
-    /// Between the whole run and its latest 200 iterations.
-    pub fn toggle_window(&mut self) {
-        self.window = match self.window {
-            None => Some(WINDOW),
-            Some(_) => None,
-        };
-    }
-
-    /// Shows half as many iterations, down to 20.
-    pub fn zoom_in(&mut self, history: &History) {
-        let run = length(history);
-        let shown = self.window.map_or(run, |window| window.min(run));
-        if shown > NARROWEST {
-            self.window = Some((shown / 2).max(NARROWEST));
-        }
-    }
-
-    /// Shows twice as many iterations, up to the whole run.
-    pub fn zoom_out(&mut self, history: &History) {
-        self.window = self
-            .window
-            .map(|window| window.saturating_mul(2))
-            .filter(|&window| window < length(history));
-    }
-
-    /// Moves the cursor by so many hundredths of what is shown, and by one
-    /// point at least. It starts at the latest point; beyond that it vanishes,
-    /// and the latest values are told again.
-    pub fn move_cursor(&mut self, by: i64, history: &History) {
-        let (Some(latest), Some((first, last))) = (history.last(), self.range(history)) else {
-            return;
-        };
-        let from = self.cursor.unwrap_or(latest.iteration);
-        let step = i64::from(last - first) / 100;
-        let target = i64::from(from).saturating_add(by.saturating_mul(step.max(1)));
-        let mut iterations = history.whole().map(|point| point.iteration);
-        self.cursor = if by > 0 {
-            iterations.find(|&iteration| i64::from(iteration) >= target)
-        } else if by < 0 {
-            let start = iterations.next();
-            iterations
-                .take_while(|&iteration| i64::from(iteration) <= target)
-                .last()
-                .or(start)
-        } else {
-            self.cursor
-        };
-    }
-
-    /// The first and the last iteration shown. The window ends at the latest
-    /// unless that would leave the cursor outside; then the cursor is in its
-    /// middle.
-    fn range(&self, history: &History) -> Option<(u32, u32)> {
-        let first = history.whole().next()?.iteration;
-        let last = history.last()?.iteration;
-        let Some(window) = self.window else {
-            return Some((first, last));
-        };
-        let before = window.max(1) - 1;
-        let end = self
-            .cursor
-            .map_or(last, |cursor| cursor.saturating_add(window / 2))
-            .max(first.saturating_add(before))
-            .min(last);
-        Some((end.saturating_sub(before).max(first), end))
-    }
-}
-
-/// How many iterations the run has had.
-fn length(history: &History) -> u32 {
-    let first = history.whole().next().map_or(0, |point| point.iteration);
-    history
-        .last()
-        .map_or(0, |last| (last.iteration - first).saturating_add(1))
-}
 
 /// Draws the pane.
 pub fn draw(
@@ -162,7 +51,7 @@ pub fn draw(
         return;
     }
     let points: Vec<Point> = history.between(range.0, range.1).collect();
-    let Some(plane) = Plane::new(&points, range, &curves, chart.log) else {
+    let Some(plane) = Plane::new(&points, range, chart) else {
         let words = if chart.log {
             "nothing above zero to draw"
         } else {
@@ -183,25 +72,6 @@ pub fn draw(
     );
 }
 
-/// The iteration at a column of the window, if the chart's pane has its inside
-/// at `inner` and the column is within the curves.
-pub fn iteration_at(inner: Rect, history: &History, chart: &ChartState, x: u16) -> Option<u32> {
-    let range = chart.range(history)?;
-    let [_, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
-    let points: Vec<Point> = history.between(range.0, range.1).collect();
-    // The place of the curves depends on their values alone, not on colours.
-    let theme = Theme::new(Palette::default(), Colours::None, true);
-    let plane = Plane::new(&points, range, &curves(chart, &theme), chart.log)?;
-    let plot = plot_area(body, &plane.values(ticks_in(body)));
-    if !(plot.left()..plot.right()).contains(&x) {
-        return None;
-    }
-    let part = f64::from(x - plot.x) / f64::from(plot.width.saturating_sub(1).max(1));
-    let span = f64::from(range.1 - range.0);
-    let wanted = range.0 + (part * span).round() as u32;
-    history.nearest(wanted).map(|point| point.iteration)
-}
-
 /// Writes words into the middle of an area.
 fn say(buffer: &mut Buffer, area: Rect, words: &str, theme: &Theme) {
     let left = area.width.saturating_sub(cells(words)) / 2;
@@ -214,11 +84,6 @@ fn say(buffer: &mut Buffer, area: Rect, words: &str, theme: &Theme) {
     );
 }
 
-/// The width of a text of ASCII characters.
-fn cells(text: &str) -> u16 {
-    u16::try_from(text.len()).unwrap_or(u16::MAX)
-}
-
 /// One of the losses.
 struct Curve {
     name: &'static str,
@@ -226,13 +91,13 @@ struct Curve {
     letter: &'static str,
     marker: Marker,
     style: Style,
-    value: fn(&Point) -> f64,
+    loss: Loss,
 }
 
 /// The losses shown, in the order in which they are told and drawn. The total
 /// is drawn first: where one loss is nearly all of it, that one stays seen.
 fn curves(chart: &ChartState, theme: &Theme) -> Vec<Curve> {
-    let curve = |name, letter: &'static str, style: Style, value| Curve {
+    let curve = |loss, name, letter: &'static str, style: Style| Curve {
         name,
         letter,
         marker: match (style.fg, theme.content.fg, letter.chars().next()) {
@@ -242,18 +107,15 @@ fn curves(chart: &ChartState, theme: &Theme) -> Vec<Curve> {
             _ => Marker::Braille,
         },
         style,
-        value,
+        loss,
     };
-    let mut curves = vec![
-        curve("total", "t", theme.total, |point: &Point| point.total),
-        curve("content", "c", theme.content, |point| point.content),
-        curve("style", "s", theme.style, |point| point.style),
-    ];
-    if chart.smoothness {
-        let value = |point: &Point| point.smoothness;
-        curves.push(curve("smoothness", "m", theme.smoothness, value));
-    }
-    curves
+    let curve_of = |loss| match loss {
+        Loss::Total => curve(loss, "total", "t", theme.total),
+        Loss::Content => curve(loss, "content", "c", theme.content),
+        Loss::Style => curve(loss, "style", "s", theme.style),
+        Loss::Smoothness => curve(loss, "smoothness", "m", theme.smoothness),
+    };
+    chart.losses().map(curve_of).collect()
 }
 
 /// The values at a point, with names if there is room for all of them, else
@@ -270,7 +132,7 @@ fn header(
         let place = cursor.map(|point| (format!("at {}", point.iteration), theme.text));
         let values = curves.iter().map(move |curve| {
             let name = if short { curve.letter } else { curve.name };
-            let value = number((curve.value)(point));
+            let value = number(curve.loss.of(point));
             (format!("{name} {value}"), curve.style)
         });
         place.into_iter().chain(values)
@@ -288,27 +150,6 @@ fn header(
         line.push_span(Span::styled(words, style));
     }
     line
-}
-
-/// How many values can be written at the side.
-fn ticks_in(area: Rect) -> u16 {
-    let rows = area.height - u16::from(area.height >= 4);
-    (rows / 2).max(2)
-}
-
-/// What is left for the curves beside the values and above the iterations.
-fn plot_area(area: Rect, values: &[(f64, String)]) -> Rect {
-    let mut plot = area;
-    if area.height >= 4 {
-        plot.height -= 1;
-    }
-    let widest = values.iter().map(|(_, label)| cells(label)).max();
-    let gutter = widest.unwrap_or(0) + 1;
-    if area.width >= gutter + 12 {
-        plot.x += gutter;
-        plot.width -= gutter;
-    }
-    plot
 }
 
 /// Writes the values at the left and the iterations below, and gives the area
@@ -383,7 +224,7 @@ fn draw_curves(
         .iter()
         .map(|curve| {
             let points = points.iter().filter_map(|point| {
-                let y = plane.y((curve.value)(point))?;
+                let y = plane.y(curve.loss.of(point))?;
                 Some((plane.x(point.iteration), y))
             });
             let colour = curve.style.fg.unwrap_or(Color::Reset);

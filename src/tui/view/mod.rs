@@ -7,93 +7,15 @@ pub mod start;
 mod status;
 
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Margin, Rect};
+use ratatui::layout::{Alignment, Constraint, Margin, Rect};
 use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::app::{App, Pane, Phase};
+use super::layout::{LEAST, places};
 use super::theme::Theme;
-use crate::preview::pane::{Pane as PicturePane, Shown};
-
-/// The smallest window the panes fit in.
-const LEAST: (u16, u16) = (60, 16);
-
-/// Where the panes stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    pub status: Rect,
-    pub picture: Rect,
-    pub losses: Rect,
-    pub layers: Rect,
-    pub footer: Rect,
-}
-
-/// The places of the panes in a window; none if it is too small for them.
-pub fn places(app: &App, window: Rect) -> Option<Places> {
-    if window.width < LEAST.0 || window.height < LEAST.1 {
-        return None;
-    }
-    let rows = Layout::vertical([
-        Constraint::Length(2),
-        Constraint::Min(0),
-        Constraint::Length(1),
-    ]);
-    let [status, middle, footer] = rows.areas(window);
-    if app.zoomed {
-        let mut places = Places {
-            status,
-            footer,
-            ..Places::default()
-        };
-        *match app.focus {
-            Pane::Picture => &mut places.picture,
-            Pane::Losses => &mut places.losses,
-            Pane::Layers => &mut places.layers,
-        } = middle;
-        return Some(places);
-    }
-    // Weights need a certain width and no more; the picture takes the rest.
-    let side = match window.width {
-        0..80 => 32,
-        80..110 => 40,
-        _ => 52,
-    };
-    let [picture, right] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(side)]).areas(middle);
-    if window.height < 22 {
-        // No room for both: the one that keys go to, the weights if neither.
-        return Some(match app.focus {
-            Pane::Losses => Places {
-                status,
-                picture,
-                losses: right,
-                footer,
-                ..Places::default()
-            },
-            _ => Places {
-                status,
-                picture,
-                layers: right,
-                footer,
-                ..Places::default()
-            },
-        });
-    }
-    let wanted = u16::try_from(app.rows().len())
-        .unwrap_or(u16::MAX)
-        .saturating_add(3);
-    let layers = wanted.min(right.height.saturating_sub(8));
-    let [losses, layers] =
-        Layout::vertical([Constraint::Min(0), Constraint::Length(layers)]).areas(right);
-    Some(Places {
-        status,
-        picture,
-        losses,
-        layers,
-        footer,
-    })
-}
+use crate::tui::pane::{Pane as PicturePane, Shown};
 
 /// Draws the whole dashboard.
 pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &Theme) {

@@ -1,26 +1,21 @@
 //! What stands on top of the panes: help, questions, lists.
 
+use impasto_core::preset::{Origin, differences};
+use impasto_core::text::display_path;
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Flex, Layout, Margin, Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use super::framed;
-use crate::picture::display_path;
-use crate::preset::{Difference, Origin, differences};
 use crate::tui::app::{App, Chooser, LayerChooser, Overlay, Phase};
 use crate::tui::keymap;
+use crate::tui::layout::{changes_of_restart, first_line, overlay_area, preset_rows, way_back};
 use crate::tui::theme::Theme;
-use crate::tui::update::part_name;
-
-/// Rows below the list of presets, for what is known of the chosen one.
-const DETAILS: u16 = 8;
-/// And the fewest rows of the list itself.
-const LIST: u16 = 3;
 
 pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
     let Some(overlay) = &app.overlay else { return };
-    let area = place(app, window);
+    let area = overlay_area(app, window);
     let title = match overlay {
         Overlay::Help { .. } => " help: up and down scroll ",
         Overlay::Quit => " quit ",
@@ -53,67 +48,6 @@ pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
             frame.render_widget(words, inner);
         }
     }
-}
-
-/// Where the overlay stands.
-pub fn place(app: &App, window: Rect) -> Rect {
-    let (width, height) = match &app.overlay {
-        None => (0, 0),
-        Some(Overlay::Help { .. }) => (64, u16::MAX),
-        Some(Overlay::Messages { .. }) => (90, 24),
-        Some(Overlay::Quit | Overlay::SavePreset { .. }) => (64, 7),
-        Some(Overlay::Leave) => {
-            let called = app.remote.as_ref().map_or("", |remote| &remote.called);
-            let inside = usize::from(window.width.min(64).saturating_sub(2)).max(1);
-            // A long name, or a folder, begins a line of its own and fills more.
-            let lines = match Line::raw(way_back(called)).width() {
-                width if width <= inside => 1,
-                width => 2 + width / inside,
-            };
-            (64, 7 + u16::try_from(lines).unwrap_or(u16::MAX).min(100))
-        }
-        Some(Overlay::Presets(_)) => (84, 26),
-        Some(Overlay::Layers(chooser)) => (
-            30,
-            u16::try_from(chooser.layers.len() + 2).unwrap_or(u16::MAX),
-        ),
-        Some(Overlay::Restart) => {
-            let changes = u16::try_from(changes_of_restart(app).len()).unwrap_or(u16::MAX);
-            (76, changes.saturating_add(8))
-        }
-        Some(Overlay::Mistake(mistake)) => (
-            100,
-            u16::try_from(mistake.lines().count() + 2).unwrap_or(u16::MAX),
-        ),
-        Some(Overlay::Failure) => (76, 11),
-    };
-    let [row] = Layout::vertical([Constraint::Length(height.min(window.height))])
-        .flex(Flex::Center)
-        .areas(window);
-    let [area] = Layout::horizontal([Constraint::Length(width.min(window.width))])
-        .flex(Flex::Center)
-        .areas(row);
-    area
-}
-
-/// Which line of the overlay's list is at a place of the window.
-pub fn line_at(app: &App, window: Rect, at: Position) -> Option<usize> {
-    let inner = place(app, window).inner(Margin::new(1, 1));
-    let (list, selected, count) = match &app.overlay {
-        Some(Overlay::Presets(chooser)) => {
-            let [_, list, _] = preset_rows(inner);
-            (list, chooser.selected, chooser.shown().len())
-        }
-        Some(Overlay::Layers(chooser)) => (inner, chooser.selected, chooser.layers.len()),
-        _ => return None,
-    };
-    let line = first_line(selected, list.height) + usize::from(at.y.checked_sub(list.y)?);
-    (list.contains(at) && line < count).then_some(line)
-}
-
-/// The first line shown of a list, so that the selected one is in sight.
-fn first_line(selected: usize, height: u16) -> usize {
-    (selected + 1).saturating_sub(usize::from(height))
 }
 
 /// Words that may be more than fit.
@@ -240,11 +174,6 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
     Text::from(lines)
 }
 
-/// How the run is found again.
-fn way_back(called: &str) -> String {
-    format!("       impasto attach {called}")
-}
-
 /// What can become of a run that another process paints.
 fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
     let called = app.remote.as_ref().map_or("", |remote| &remote.called);
@@ -280,13 +209,6 @@ fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
     }
 }
 
-/// What a new run would take up that this one cannot.
-fn changes_of_restart(app: &App) -> Vec<Difference> {
-    let mut changes = differences(&app.preset, &app.preset_of_new_run());
-    changes.retain(|difference| difference.needs_new_run);
-    changes
-}
-
 fn restart(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
     let changes = changes_of_restart(app);
     if changes.is_empty() {
@@ -317,16 +239,6 @@ fn restart(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
         ],
         theme,
     ));
-}
-
-fn preset_rows(inner: Rect) -> [Rect; 3] {
-    let details = DETAILS.min(inner.height.saturating_sub(1 + LIST));
-    let rows = [
-        Constraint::Length(1),
-        Constraint::Min(0),
-        Constraint::Length(details),
-    ];
-    Layout::vertical(rows).areas(inner)
 }
 
 fn presets(frame: &mut Frame, inner: Rect, app: &App, chooser: &Chooser, theme: &Theme) {
@@ -414,7 +326,7 @@ fn layers(frame: &mut Frame, inner: Rect, chooser: &LayerChooser, theme: &Theme)
             } else {
                 theme.text
             };
-            Line::styled(format!(" {:<8} {layer}", part_name(chooser.part)), kind)
+            Line::styled(format!(" {:<8} {layer}", chooser.part.name()), kind)
         })
         .collect();
     frame.render_widget(Paragraph::new(lines), inner);

@@ -2,7 +2,6 @@
 //! beside it what is selected.
 
 mod parts;
-mod places;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -11,11 +10,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use self::parts::{bytes, dots, file_name, picture, size, tail};
-pub use self::places::{Places, Target, places, target};
+use impasto_core::text::display_path;
+use impasto_graphics::terminal::Colours;
+
 use super::{framed, too_small};
-use crate::picture::display_path;
-use crate::preview::terminal::Colours;
 use crate::tui::keymap::{self, Action, Context};
+use crate::tui::start::layout::{Places, places};
 use crate::tui::start::{Choice, Look, MOST_ITEMS, Next, Slot, Start};
 use crate::tui::theme::Theme;
 

@@ -1,15 +1,14 @@
 //! What is painted, how far it is, and what the keys do.
 
+use impasto_core::preset::Network;
+use impasto_core::protocol::Memory;
+use impasto_core::text::display_path;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::update::context;
 use crate::pace::{clock, per_second};
-use crate::picture::display_path;
-use crate::preset::Network;
-use crate::protocol::Memory;
 use crate::tui::app::{App, Phase, Preparation};
 use crate::tui::keymap::{self, Action, Context};
 use crate::tui::theme::Theme;
@@ -229,7 +228,7 @@ pub fn preparation<'a>(preparation: &'a Preparation, seconds: f64, theme: &Theme
 
 /// The line at the bottom: the latest message, and the keys.
 pub fn draw_footer(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
-    let context = context(app);
+    let context = app.context();
     let mut items = Vec::new();
     if let (Some(note), None) = (app.news(), &app.overlay) {
         let kind = if note.warning {

@@ -1,7 +1,8 @@
 //! Keys, the mouse and pasted text in, effects out.
 
+use impasto_core::preset::Library;
+
 use super::*;
-use crate::preset::Library;
 
 #[test]
 fn opening_asks_for_presets_and_the_folder() {
@@ -330,7 +331,7 @@ fn turn(start: &mut Start, kind: MouseEventKind, (column, row): (u16, u16)) -> V
 fn the_mouse_selects_takes_and_goes_above() {
     let mut start = browsing();
     let window = Rect::new(0, 0, 80, 24);
-    let places = view::places(&start, window).unwrap();
+    let places = layout::places(&start, window).unwrap();
     let row = |row| (places.rows.x + 3, places.rows.y + row);
     click(&mut start, row(4));
     assert_eq!(selected(&start), Some("photo2.jpg"));
@@ -355,7 +356,7 @@ fn what_is_clicked_on_stays_under_the_mouse() {
     for _ in 0..7 {
         turn(&mut start, MouseEventKind::ScrollDown, (5, 12));
     }
-    let places = view::places(&start, Rect::new(0, 0, 80, 24)).unwrap();
+    let places = layout::places(&start, Rect::new(0, 0, 80, 24)).unwrap();
     click(&mut start, (5, places.rows.y + 2));
     assert_eq!(selected(&start), Some("23.png"));
     click(&mut start, (5, places.rows.y + 2));

@@ -2,11 +2,11 @@
 
 use std::fs;
 
+use impasto_core::preset::Library;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::preset::Library;
 use crate::tui::start::browser;
 use crate::tui::start::gallery::MOST_LOOKS;
 

@@ -161,7 +161,7 @@ fn no_size_is_too_small_to_draw() {
                 if width % 7 == 0 || height % 9 == 0 || width == 60 {
                     update(start, Message::Resized(Rect::new(0, 0, width, height)));
                     drawn(start, (width, height));
-                    view::target(start, Rect::new(0, 0, width, height), width / 2, height / 2);
+                    layout::target(start, Rect::new(0, 0, width, height), width / 2, height / 2);
                 }
             }
         }

@@ -9,12 +9,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
+use impasto_graphics::terminal::sequence::{self, Sequence};
+use impasto_graphics::terminal::tmux::{self, Outer};
+use impasto_graphics::terminal::{Answer, Capabilities, Graphics, Terminal};
 use rustix::io::{Errno, ioctl_fionread, read};
 
 use super::{InputEvent, LONGEST_PASTE, keys};
-use crate::preview::terminal::sequence::{self, Sequence};
-use crate::preview::terminal::tmux::{self, Outer};
-use crate::preview::terminal::{Answer, Capabilities, Graphics, Terminal};
 
 /// A terminal that has not answered by now will not. Nobody waits, so this may
 /// be longer than the slowest line takes.
@@ -195,8 +195,8 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc::sync_channel;
 
-    use crate::preview::terminal::Colours;
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    use impasto_graphics::terminal::Colours;
 
     const KITTY: &[u8] = b"\x1b_Gi=31;OK\x1b\\\x1b_Gi=32;EBADF:no\x1b\\\
         \x1bP>|kitty(0.36.4)\x1b\\\x1b[6;18;9t\x1b[4;432;720t\x1b[?62;c";

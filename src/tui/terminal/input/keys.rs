@@ -3,8 +3,7 @@
 //! dashboard has a use for.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
-use crate::preview::terminal::sequence::Sequence;
+use impasto_graphics::terminal::sequence::Sequence;
 
 /// The key that a terminal means by a sequence; none where it means another.
 pub(super) fn key(sequence: &Sequence<'_>) -> Option<KeyEvent> {
@@ -97,7 +96,7 @@ fn named(last: u8) -> Option<KeyCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preview::terminal::sequence;
+    use impasto_graphics::terminal::sequence;
 
     #[test]
     fn keys_are_those_that_crossterm_would_tell() {

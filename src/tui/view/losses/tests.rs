@@ -1,10 +1,10 @@
-use crate::tui::theme::Palette;
+use impasto_graphics::terminal::Colours;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Modifier;
 
 use super::*;
-use crate::preview::terminal::Colours;
+use crate::tui::theme::Palette;
 
 /// A run whose losses fall the way they do.
 fn falling(iterations: u32) -> History {

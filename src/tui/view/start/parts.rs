@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use impasto_core::text::display_path;
+use impasto_graphics::cells::Cells;
+use impasto_graphics::terminal::Colours;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use crate::picture::display_path;
-use crate::preview::cells::Cells;
-use crate::preview::terminal::Colours;
 use crate::tui::start::{Measure, Thumbnail};
 use crate::tui::theme::Theme;
 
@@ -77,24 +77,6 @@ pub fn tail(text: &str, columns: usize, dots: &str) -> String {
     format!("{dots}{}", &text[start..])
 }
 
-/// Rows that a text takes when it is wrapped between words; nearly, since a
-/// word that is wider than a row may be split elsewhere.
-pub fn wrapped_rows(text: &str, columns: u16) -> u16 {
-    let columns = usize::from(columns.max(1));
-    let (mut rows, mut used) = (1_usize, 0);
-    for word in text.split_whitespace() {
-        let width = Span::raw(word).width();
-        let with_space = used + usize::from(used > 0) + width;
-        if with_space <= columns {
-            used = with_space;
-        } else {
-            rows += usize::from(used > 0) + width.saturating_sub(1) / columns;
-            used = width.saturating_sub(1) % columns + 1;
-        }
-    }
-    u16::try_from(rows).unwrap_or(u16::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,21 +101,6 @@ mod tests {
             (1 << 30, "1.1 GB"),
         ] {
             assert_eq!(bytes(number), text);
-        }
-    }
-
-    #[test]
-    fn rows_are_counted_as_they_are_wrapped() {
-        for (text, columns, rows) in [
-            ("", 10, 1),
-            ("one two", 7, 1),
-            ("one two", 6, 2),
-            ("one two three", 7, 2),
-            ("abcdefghij", 5, 2),
-            ("ab abcdefghij", 5, 3),
-            ("a b", 0, 2),
-        ] {
-            assert_eq!(wrapped_rows(text, columns), rows, "{text} in {columns}");
         }
     }
 }

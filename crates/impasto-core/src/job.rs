@@ -1,0 +1,297 @@
+//! A job: one run, complete and checked, with nothing left to decide. A [`Plan`]
+//! becomes one when its pictures are read.
+
+mod compute;
+mod plan;
+mod recipe;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::compute::{Compute, DeviceChoice, PrecisionChoice, Shortage};
+pub use self::plan::{Overrides, PictureFile, Plan, PlanError};
+pub use self::recipe::{Input, Painted, Recipe};
+use crate::picture::{Picture, Source, fit_long_side};
+use crate::preset::{Layer, Preset, Scale};
+
+/// Everything a run needs.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub preset: Preset,
+    pub content: Source,
+    pub style: Source,
+    /// The picture to start from, where the preset's `start` names a file.
+    pub start: Option<Source>,
+    pub compute: Compute,
+    /// Where the finished picture goes.
+    pub output: PathBuf,
+}
+
+/// The pixel sizes of one scale of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+    /// How many iterations this scale is given.
+    pub iterations: u32,
+}
+
+/// Why a job cannot be painted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    #[error(
+        "{role} would have {width}×{height} pixels, but a preset that looks at {layer} needs at \
+         least {least} on each side: choose a larger size, or a picture that is larger or less \
+         narrow"
+    )]
+    TooSmall {
+        role: String,
+        width: u32,
+        height: u32,
+        layer: Layer,
+        least: u32,
+    },
+}
+
+/// Checks that the network can take a picture of this size as deep as the
+/// preset looks.
+///
+/// # Errors
+/// When too few pixels would reach the deepest layer.
+pub fn check_size(
+    preset: &Preset,
+    role: &str,
+    (width, height): (u32, u32),
+) -> Result<(), JobError> {
+    let Some(layer) = preset.deepest() else {
+        return Ok(());
+    };
+    // Each block after the first halves the picture once.
+    let least = 1 << layer.block().saturating_sub(1);
+    if width.min(height) >= least {
+        return Ok(());
+    }
+    let role = role.to_owned();
+    Err(JobError::TooSmall {
+        role,
+        width,
+        height,
+        layer,
+        least,
+    })
+}
+
+impl Job {
+    /// Checks that the network can take the pictures at every scale.
+    ///
+    /// # Errors
+    /// When a picture is so narrow that a scale leaves fewer pixels than the
+    /// preset's deepest layer needs.
+    pub fn check(&self) -> Result<(), JobError> {
+        for (index, scale) in self.preset.schedule.iter().enumerate() {
+            for (role, source) in [("content", &self.content), ("style", &self.style)] {
+                let role = format!("at scale {} the {role}", index + 1);
+                check_size(&self.preset, &role, fitted(&source.picture, *scale))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The size of the painting at every scale of the schedule.
+    pub fn sizes(&self) -> Vec<Size> {
+        sizes_of(&self.preset, &self.content.picture)
+    }
+
+    /// The recipe of this job, as painted so.
+    pub fn recipe(&self, painted: Painted) -> Recipe {
+        let Painted {
+            device,
+            precision,
+            libtorch,
+            weights,
+            convention,
+        } = painted;
+        Recipe {
+            impasto: env!("CARGO_PKG_VERSION").to_owned(),
+            preset: self.preset.clone(),
+            content: Input::of(&self.content),
+            style: Input::of(&self.style),
+            start: self.start.as_ref().map(Input::of),
+            device,
+            precision,
+            libtorch,
+            weights,
+            convention,
+        }
+    }
+}
+
+/// Scales below this long side lose more than they give, and are left out when
+/// a schedule shrinks.
+const LEAST_USEFUL_SIZE: u32 = 96;
+
+/// Brings the last scale to `size` and the ones before it along in proportion,
+/// leaving out those that become too small to matter.
+pub fn resize_schedule(schedule: &mut Vec<Scale>, size: u32) {
+    let Some(last) = schedule.last().map(|scale| scale.size) else {
+        return;
+    };
+    let count = schedule.len();
+    let mut index = 0;
+    schedule.retain_mut(|scale| {
+        index += 1;
+        let proportion = f64::from(scale.size) / f64::from(last.max(1));
+        scale.size = (proportion * f64::from(size)).round() as u32;
+        index == count || scale.size >= LEAST_USEFUL_SIZE
+    });
+}
+
+/// Leaves out the scales that are smaller than a picture which is there
+/// already; the last one stays in any case.
+pub fn go_on_from(schedule: &mut Vec<Scale>, long_side: u32) {
+    let last = schedule.len().saturating_sub(1);
+    let mut index = 0;
+    schedule.retain(|scale| {
+        let keep = scale.size >= long_side || index == last;
+        index += 1;
+        keep
+    });
+}
+
+/// The size of the painting at every scale of a preset's schedule.
+pub fn sizes_of(preset: &Preset, content: &Picture) -> Vec<Size> {
+    let size = |scale: &Scale| {
+        let (width, height) = fitted(content, *scale);
+        Size {
+            width,
+            height,
+            iterations: scale.iterations,
+        }
+    };
+    preset.schedule.iter().map(size).collect()
+}
+
+/// The size of `picture` at `scale`.
+pub fn fitted(picture: &Picture, scale: Scale) -> (u32, u32) {
+    fit_long_side(picture.width(), picture.height(), scale.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_at_the_first_scale_that_is_no_smaller() {
+        let schedule = |sizes: &[u32]| -> Vec<Scale> {
+            let scale = |size: &u32| Scale {
+                size: *size,
+                iterations: 10,
+            };
+            sizes.iter().map(scale).collect()
+        };
+        for (long_side, left) in [
+            (100, &[128, 256, 512][..]),
+            (256, &[256, 512]),
+            (300, &[512]),
+            (2000, &[512]),
+        ] {
+            let mut sizes = schedule(&[128, 256, 512]);
+            go_on_from(&mut sizes, long_side);
+            assert_eq!(sizes, schedule(left), "from {long_side}");
+        }
+    }
+
+    #[test]
+    fn devices_parse_and_print() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:99999"] {
+            assert!(text.parse::<DeviceChoice>().is_err(), "{text} was accepted");
+        }
+    }
+
+    fn job(width: u32, height: u32, preset: Preset) -> Job {
+        let picture = Picture::from_rgb8(width, height, &vec![128; (3 * width * height) as usize]);
+        let source = Source {
+            picture: picture.unwrap(),
+            path: PathBuf::from("folder/a.png"),
+            sha256: "0".repeat(64),
+        };
+        Job {
+            preset,
+            content: source.clone(),
+            style: source,
+            start: None,
+            compute: Compute::default(),
+            output: PathBuf::from("out.png"),
+        }
+    }
+
+    #[test]
+    fn a_scale_that_leaves_too_few_pixels_is_refused() {
+        let preset = Preset {
+            schedule: vec![Scale {
+                size: 64,
+                iterations: 1,
+            }],
+            ..Preset::default()
+        };
+        assert_eq!(job(64, 48, preset.clone()).check(), Ok(()));
+        let error = job(640, 60, preset).check().unwrap_err();
+        assert!(error.to_string().contains("64×6"), "{error}");
+    }
+
+    #[test]
+    fn a_schedule_shrinks_and_grows_as_a_whole() {
+        let scale = |size| Scale {
+            size,
+            iterations: 7,
+        };
+        let resized = |sizes: &[u32], size| {
+            let mut schedule: Vec<_> = sizes.iter().copied().map(scale).collect();
+            resize_schedule(&mut schedule, size);
+            schedule.iter().map(|scale| scale.size).collect::<Vec<_>>()
+        };
+        assert_eq!(resized(&[128, 256, 512], 1024), [256, 512, 1024]);
+        assert_eq!(resized(&[128, 256, 512], 256), [128, 256]);
+        assert_eq!(resized(&[128, 256, 512], 100), [100]);
+        assert_eq!(resized(&[512], 32), [32]);
+    }
+
+    #[test]
+    fn sizes_follow_the_content() {
+        let preset = Preset {
+            schedule: vec![
+                Scale {
+                    size: 50,
+                    iterations: 3,
+                },
+                Scale {
+                    size: 200,
+                    iterations: 4,
+                },
+            ],
+            ..Preset::default()
+        };
+        let sizes = job(100, 80, preset).sizes();
+        assert_eq!(
+            sizes[0],
+            Size {
+                width: 50,
+                height: 40,
+                iterations: 3
+            }
+        );
+        assert_eq!(
+            sizes[1],
+            Size {
+                width: 200,
+                height: 160,
+                iterations: 4
+            }
+        );
+    }
+}

@@ -1,0 +1,579 @@
+//! The loop: one iteration at a time, without threads, clocks or channels.
+
+mod fitting;
+mod start;
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use impasto_core::checkpoint::{Contents, Position};
+use impasto_core::job::{Input, Job, Size};
+use impasto_core::picture::{Picture, fit_long_side};
+use impasto_core::preset::{Layer, Preset, Term};
+use impasto_core::protocol::{Memory, Step};
+use impasto_core::timing;
+use tch::{Device, Tensor};
+
+use super::descent::{self, Descent, Images, Outcome, Outcomes, Place, Scene};
+use super::loss::Targets;
+use super::network::Vgg;
+use super::pixels::picture_of;
+use super::precision::{self, Precision};
+use super::preview::PreviewCopy;
+use super::room::Room;
+use super::source_picture::SourcePicture;
+use super::state::State;
+use super::weights::Provenance;
+use super::{EngineError, Result, cuda, device, kernel_check, kernels, memory};
+
+/// After so many evaluations that were not finite a run ends.
+const MOST_FAILURES: u32 = 3;
+
+/// Paints one job.
+pub struct Painter {
+    job: Job,
+    device: Device,
+    place: Place,
+    precision: Precision,
+    vgg: Vgg,
+    sizes: Vec<Size>,
+    pictures: Pictures,
+    tile: Option<u32>,
+    /// Which scale is being painted; none before the first.
+    scale: Option<usize>,
+    /// Iterations done, over the run and within the scale.
+    iteration: u32,
+    in_scale: u32,
+    /// What to compare with at this scale.
+    targets: Targets,
+    /// Moves the image, and keeps it and the best one.
+    descent: Descent,
+    /// The last step of this scale whose image the optimizer accepted, and the
+    /// one whose image has the lowest total.
+    accepted: Option<Step>,
+    best: Option<Step>,
+    failures: u32,
+    /// What is known and not yet told.
+    progress: Progress,
+}
+
+/// The job's pictures, to be brought to each scale's size.
+struct Pictures {
+    content: SourcePicture,
+    style: SourcePicture,
+    start: Option<SourcePicture>,
+}
+
+/// What became known since it was last told.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The losses of every iteration where they were finite, in order. On a GPU
+    /// they come several at a time, some iterations late.
+    pub steps: Vec<Step>,
+    /// Things the user should know.
+    pub notices: Vec<String>,
+    /// Why the run cannot go on, after the steps above.
+    pub failure: Option<EngineError>,
+}
+
+impl Painter {
+    /// Finds the processor and reads the network. `tell` hears what begins.
+    ///
+    /// # Errors
+    /// When the device is not there, the weights are broken, or memory runs
+    /// out.
+    pub fn new(job: Job, tell: &mut dyn FnMut(&str)) -> Result<Self> {
+        tell("finding the processor");
+        let device = device::resolve(job.compute.device)?;
+        let precision = precision::resolve(job.compute.precision, device)?;
+        if device == Device::Cpu {
+            kernels::wait_politely();
+        }
+        kernel_check::prepare(device);
+        tell("reading the network's weights");
+        let place = Place::on(device)?;
+        let vgg = place
+            .stream
+            .run(|| network_for(&job.preset, device, precision))?;
+        timing::mark("the network is read");
+        let sizes = job.sizes();
+        let descent = Descent::new(&job.preset.optimizer, place);
+        let shortage = Room::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
+        if let Some(shortage) = shortage {
+            return Err(EngineError::OutOfMemory(shortage));
+        }
+        let source = |picture: &Picture| SourcePicture::new(picture, device);
+        Ok(Self {
+            pictures: Pictures {
+                content: source(&job.content.picture),
+                style: source(&job.style.picture),
+                start: job.start.as_ref().map(|start| source(&start.picture)),
+            },
+            tile: job.compute.tile,
+            job,
+            device,
+            place,
+            precision,
+            vgg,
+            sizes,
+            scale: None,
+            iteration: 0,
+            in_scale: 0,
+            targets: Targets::default(),
+            descent,
+            accepted: None,
+            best: None,
+            failures: 0,
+            progress: Progress::default(),
+        })
+    }
+
+    /// The job, with its preset as it stands after changes.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The memory in use where it paints, where that is known.
+    pub fn memory(&self) -> Option<Memory> {
+        memory::memory(self.device)
+    }
+
+    /// The processor that paints: `cpu` or `cuda:N`.
+    pub fn device_name(&self) -> String {
+        device::name(self.device)
+    }
+
+    /// What the network computes in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The layers that the network computes.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.vgg.layers()
+    }
+
+    /// The side of the tiles that the current scale is painted in; none where
+    /// the picture goes through the network in one piece.
+    pub fn tile(&self) -> Option<u32> {
+        self.tile
+    }
+
+    /// What the recipe says of the network's weights.
+    pub fn provenance(&self) -> &Provenance {
+        self.vgg.provenance()
+    }
+
+    /// The sizes of all scales.
+    pub fn sizes(&self) -> &[Size] {
+        &self.sizes
+    }
+
+    /// The size of the scale that is being painted; none before the first.
+    pub fn size(&self) -> Option<Size> {
+        self.sizes.get(self.scale?).copied()
+    }
+
+    /// Iterations done so far, or submitted where steps run ahead.
+    pub fn iteration(&self) -> u32 {
+        self.iteration
+    }
+
+    /// The scale that has to be prepared before the next iteration, counted
+    /// from 0, with its size. None while a scale is being painted and when all
+    /// is done.
+    pub fn scale_due(&self) -> Option<(usize, Size)> {
+        let next = match self.scale {
+            None => 0,
+            Some(scale) if self.in_scale >= self.sizes.get(scale)?.iterations => scale + 1,
+            Some(_) => return None,
+        };
+        self.sizes.get(next).map(|size| (next, *size))
+    }
+
+    /// Whether every scale had its iterations.
+    pub fn is_finished(&self) -> bool {
+        match self
+            .scale
+            .and_then(|scale| self.sizes.get(scale).map(|size| (scale, size)))
+        {
+            Some((scale, size)) => {
+                scale + 1 == self.sizes.len() && self.in_scale >= size.iterations
+            }
+            None => self.sizes.is_empty(),
+        }
+    }
+
+    /// Prepares the scale that is due: finds a way to paint it in the memory
+    /// there is, brings the image to its size and computes its targets. Does
+    /// nothing when none is due. `tell` hears what begins.
+    ///
+    /// # Errors
+    /// When memory runs out. The picture of the scale before stays available.
+    pub fn begin_scale(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        self.on_stream(|painter| painter.begin_scale_here(tell))
+    }
+
+    fn begin_scale_here(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let Some((scale, size)) = self.scale_due() else {
+            return Ok(());
+        };
+        self.settle()?;
+        self.descent.forget_scene();
+        self.arrange(size);
+        // Until it is there, the picture of the scale before stays.
+        while let Err(error) = self.enter(scale, tell) {
+            self.make_do(error, scale)?;
+        }
+        self.scale = Some(scale);
+        self.in_scale = 0;
+        (self.accepted, self.best) = (None, None);
+        timing::mark(&format!("scale {} is prepared", scale + 1));
+        Ok(())
+    }
+
+    /// Computes the targets of a scale and brings the image to its size.
+    fn enter(&mut self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let size = self.sizes[scale];
+        // The old targets go first: both sets may not fit together.
+        self.targets = Targets::default();
+        self.targets = self.targets_at(scale, tell)?;
+        let image = match self.shown().map(Tensor::shallow_clone) {
+            Some(before) => self.carried(&before, size)?,
+            None => self.first_image(size)?,
+        };
+        self.descent.begin(&image, None)
+    }
+
+    /// One iteration: evaluates the image and moves it, or submits that to a
+    /// GPU (see [`Painter::runs_ahead`]). Brings what is known by then.
+    ///
+    /// A loss that is infinite or not a number is no error: the image goes back
+    /// to the best one, the optimizer starts again with smaller steps. After
+    /// the third there is a [`Progress::failure`].
+    ///
+    /// # Errors
+    /// When libtorch fails. The best picture stays available.
+    pub fn step(&mut self) -> Result<Progress> {
+        self.on_stream(Self::step_here)
+    }
+
+    fn step_here(&mut self) -> Result<Progress> {
+        if self.scale_due().is_some() {
+            self.begin_scale_here(&mut |_| {})?;
+        }
+        if let Some(scale) = self.scale {
+            let scene = Scene {
+                vgg: &self.vgg,
+                preset: &self.job.preset,
+                targets: &self.targets,
+                tile: self.tile,
+            };
+            match self.descent.step(&scene, self.iteration + 1) {
+                Ok(outcomes) => {
+                    self.iteration += 1;
+                    self.in_scale += 1;
+                    self.receive(outcomes);
+                }
+                Err(error) => self.go_on_smaller(error, scale)?,
+            }
+        }
+        Ok(mem::take(&mut self.progress))
+    }
+
+    /// Waits for every iteration that was submitted, and brings what was not
+    /// told yet.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn drain(&mut self) -> Result<Progress> {
+        self.on_stream(Self::settle)?;
+        Ok(mem::take(&mut self.progress))
+    }
+
+    /// Whether a step may come back before it is done.
+    pub fn runs_ahead(&self) -> bool {
+        self.descent.runs_ahead()
+    }
+
+    /// All that touches tensors is done on one stream.
+    fn on_stream<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let stream = self.place.stream;
+        stream.run(|| work(self))
+    }
+
+    /// Where the run stands, and all that is needed to go on from there; none
+    /// before the first scale. What is in `kept` is on the disk already.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn checkpoint(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, State)>> {
+        self.on_stream(|painter| painter.checkpoint_here(kept))
+    }
+
+    fn checkpoint_here(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, State)>> {
+        self.settle()?;
+        let Some(scale) = self.scale else {
+            return Ok(None);
+        };
+        let mut state = State::new(kept);
+        self.descent.save(&mut state)?;
+        let position = Position {
+            preset: self.job.preset.clone(),
+            start: self.job.start.as_ref().map(Input::of),
+            output: self.job.output.clone(),
+            sizes: self.sizes.clone(),
+            tile: self.tile,
+            scale: scale as u32,
+            iteration: self.iteration,
+            in_scale: self.in_scale,
+            failures: self.failures,
+            elapsed: 0.0,
+            accepted: self.accepted.clone().map(Box::new),
+            best: self.best.clone().map(Box::new),
+        };
+        Ok(Some((position, state)))
+    }
+
+    /// Goes on from a checkpoint of this job. `tell` hears what begins.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another job, or memory runs out.
+    pub fn restore(
+        &mut self,
+        position: &Position,
+        contents: Contents,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        self.on_stream(|painter| painter.restore_here(position, contents, tell))
+    }
+
+    fn restore_here(
+        &mut self,
+        position: &Position,
+        contents: Contents,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let misfit = |error: EngineError| match error {
+            EngineError::Torch(words) => EngineError::Checkpoint(words),
+            error => error,
+        };
+        let scale = position.scale as usize;
+        let same = |(kept, own): (&Size, &Size)| {
+            kept.width <= own.width
+                && kept.height <= own.height
+                && kept.iterations == own.iterations
+        };
+        let fits = position.sizes.len() == self.sizes.len()
+            && position.sizes.iter().zip(&self.sizes).all(same);
+        let Some(size) = position.sizes.get(scale).copied().filter(|_| fits) else {
+            return Err(EngineError::Checkpoint("it has other sizes".to_owned()));
+        };
+        self.sizes.clone_from(&position.sizes);
+        self.tile = position.tile;
+        self.targets = self.targets_at(scale, tell)?;
+        let state = State::read(contents).map_err(misfit)?;
+        if let Err(error) = self.descent.restore(&state, size) {
+            // Another processor learns in another way: the picture counts.
+            let name = if state.has("best") { "best" } else { "image" };
+            let best = descent::image_of(&state, name, size, self.device).map_err(misfit)?;
+            self.descent = Descent::new(&self.job.preset.optimizer, self.place);
+            self.descent.begin(&best, None)?;
+            self.progress.notices.push(format!(
+                "what the optimizer had learnt cannot be used here ({error}); it starts anew"
+            ));
+        }
+        self.scale = Some(scale);
+        self.iteration = position.iteration;
+        self.in_scale = position.in_scale;
+        self.failures = position.failures;
+        self.accepted = position.accepted.as_deref().cloned();
+        self.best = position.best.as_deref().cloned();
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        let outcomes = self.descent.drain()?;
+        self.receive(outcomes);
+        Ok(())
+    }
+
+    fn receive(&mut self, outcomes: Outcomes) {
+        for outcome in outcomes.outcomes {
+            if outcome.reading.finite {
+                self.add_step(&outcome);
+            } else {
+                self.count_failure(outcome.iteration);
+            }
+        }
+        self.progress.notices.extend(outcomes.notices);
+        self.progress.notices.extend(cuda::take_notice());
+    }
+
+    fn count_failure(&mut self, iteration: u32) {
+        self.failures += 1;
+        if self.failures < MOST_FAILURES {
+            self.progress.notices.push(format!(
+                "iteration {iteration} gave a loss that is infinite or not a number; going back \
+                 to the best picture with smaller steps"
+            ));
+        } else if self.failures == MOST_FAILURES {
+            self.progress.failure = Some(EngineError::NotFinite {
+                failures: self.failures,
+                iteration,
+            });
+        }
+    }
+
+    /// Adds a step to what is to be told: with the losses of the image that was
+    /// evaluated or, if the optimizer did not accept it, of the one before.
+    fn add_step(&mut self, outcome: &Outcome) {
+        let Some((scale, size)) = self.scale.zip(self.size()) else {
+            return;
+        };
+        let weighted = outcome.reading.weighted;
+        let evaluated = Step {
+            iteration: outcome.iteration,
+            scale: scale as u32 + 1,
+            width: size.width,
+            height: size.height,
+            content: weighted.content,
+            style: weighted.style,
+            smoothness: weighted.smoothness,
+            total: weighted.total,
+            rejected_total: None,
+            elapsed: 0.0,
+            layers: outcome.reading.losses.layers.clone(),
+        };
+        if self.accepted.is_none() {
+            timing::mark(&format!("first losses of scale {}", scale + 1));
+        }
+        let best = self.best.as_ref();
+        if best.is_none_or(|best| evaluated.total < best.total) {
+            self.best = Some(evaluated.clone());
+        }
+        let step = match &self.accepted {
+            Some(accepted) if !outcome.accepted => Step {
+                iteration: evaluated.iteration,
+                rejected_total: Some(evaluated.total),
+                ..accepted.clone()
+            },
+            _ => {
+                self.accepted = Some(evaluated.clone());
+                evaluated
+            }
+        };
+        self.progress.steps.push(step);
+    }
+
+    /// The step whose image [`Painter::picture`] gives, with that image's
+    /// losses; none before there is one, and until the next one after a change.
+    pub fn best_step(&self) -> Option<&Step> {
+        self.best.as_ref()
+    }
+
+    /// Goes on with other weights, layers, pooling or optimizer. Returns the
+    /// keys that differ but need a new run to take effect; they keep their old
+    /// values. `tell` hears what has to be computed.
+    ///
+    /// # Errors
+    /// When memory runs out; the preset then stays as it was.
+    pub fn change(
+        &mut self,
+        preset: Preset,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Vec<&'static str>> {
+        self.on_stream(|painter| painter.change_here(preset, tell))
+    }
+
+    fn change_here(
+        &mut self,
+        preset: Preset,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Vec<&'static str>> {
+        self.settle()?;
+        self.descent.forget_scene();
+        let old = self.job.preset.clone();
+        let waiting = old.needs_new_run(&preset);
+        self.job.preset = preset.for_a_run_like(&old);
+        if let Err(error) = self.apply_change(&old, tell) {
+            self.job.preset = old;
+            return Err(error);
+        }
+        Ok(waiting)
+    }
+
+    fn apply_change(&mut self, old: &Preset, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let new = self.job.preset.clone();
+        let pooling = new.pooling != old.pooling;
+        if pooling || new.deepest() > old.deepest() {
+            self.vgg = network_for(&new, self.device, self.precision)?;
+        }
+        let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
+        let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
+        if let (Some(scale), true) = (self.scale, pooling || !layers) {
+            self.targets = self.targets_at(scale, tell)?;
+        }
+        // They were measured otherwise.
+        (self.accepted, self.best) = (None, None);
+        if new.optimizer == old.optimizer {
+            return self.descent.restart();
+        }
+        let history = self.history_limit().unwrap_or(new.optimizer.history);
+        self.descent.change_optimizer(&new.optimizer, history)
+    }
+
+    /// The best picture of the current scale; none before the first scale was
+    /// prepared.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn picture(&self) -> Result<Option<Picture>> {
+        let stream = self.place.stream;
+        stream.run(|| self.shown().map(picture_of).transpose())
+    }
+
+    /// The picture scaled down to fit, on its way.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn preview(&self, width: u32, height: u32) -> Result<Option<PreviewCopy>> {
+        let Place { stream, copies, .. } = self.place;
+        let start = |image| PreviewCopy::start(image, width, height, &copies);
+        stream.run(|| self.shown().map(start).transpose())
+    }
+
+    fn shown(&self) -> Option<&Tensor> {
+        let Images { best, .. } = self.descent.images()?;
+        Some(best)
+    }
+
+    /// The targets of one scale.
+    fn targets_at(&mut self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<Targets> {
+        let size = self.sizes[scale];
+        let content = self.pictures.content.at(size.width, size.height)?;
+        let (width, height) = self.pictures.style.size();
+        let long_side = size.width.max(size.height);
+        let (width, height) = fit_long_side(width, height, long_side);
+        let style = self.pictures.style.at(width, height)?;
+        Targets::new(
+            &self.vgg,
+            &self.job.preset,
+            &content,
+            &style,
+            self.tile,
+            tell,
+        )
+    }
+}
+
+/// The network as deep as the preset needs it.
+pub(super) fn network_for(preset: &Preset, device: Device, precision: Precision) -> Result<Vgg> {
+    Vgg::new(
+        preset.network,
+        preset.pooling,
+        preset.deepest(),
+        device,
+        precision,
+    )
+}

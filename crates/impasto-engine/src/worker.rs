@@ -1,0 +1,626 @@
+//! A thread around the painter: commands in, events out.
+
+mod keeping;
+mod telling;
+mod thinning;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{
+    Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded,
+};
+use impasto_core::checkpoint::{Checkpoint, RunStorage};
+use impasto_core::job::{Job, Painted, Recipe, go_on_from};
+use impasto_core::picture::{self, Picture};
+use impasto_core::preset::{Preset, Start};
+use impasto_core::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
+use impasto_core::timing;
+use impasto_weights::check_network;
+
+use super::device;
+use super::painter::Painter;
+use super::preview::PreviewCopy;
+use keeping::Keeper;
+use thinning::Thinning;
+
+/// How many events may wait for a slow reader before steps are left out.
+const EVENTS_WAITING: usize = 1024;
+
+/// How long a picture that can be saved nowhere waits in memory, and how often
+/// saving is tried.
+const PATIENCE: Duration = Duration::from_secs(3600);
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// The steps before each scale but the first.
+const SCALE_STEPS: u32 = 2;
+
+/// Starts painting `job` on a thread of its own. A run ends by itself, by
+/// [`Command::Stop`], or when the link's command side is dropped; in each case
+/// the picture is saved first. Then the thread waits for
+/// [`Command::Restart`], until the command side is dropped.
+///
+/// With `storage`, the run is kept on the disk, and goes on from the checkpoint
+/// in there, if any.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, JoinHandle<()>)> {
+    let (commands, inbox) = unbounded();
+    let (outbox, events) = bounded(EVENTS_WAITING);
+    let preview = PreviewSlot::default();
+    let line = Line {
+        inbox,
+        outbox,
+        slot: preview.clone(),
+    };
+    let (mut keeper, from) = match storage.map(Keeper::start).transpose()? {
+        Some((keeper, from)) => (Some(keeper), from),
+        None => (None, None),
+    };
+    let thread = std::thread::Builder::new()
+        .name("painter".to_owned())
+        .spawn(move || {
+            let runs = AssertUnwindSafe(|| paint_all(job, &line, keeper.as_mut(), from));
+            if let Err(panic) = catch_unwind(runs) {
+                let words = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("no words");
+                let message = format!("the painter stopped unexpectedly: {words}");
+                line.tell(Event::Failed {
+                    message,
+                    output: None,
+                    refused: false,
+                });
+            }
+        })?;
+    Ok((
+        Link {
+            commands,
+            events,
+            preview,
+        },
+        thread,
+    ))
+}
+
+/// Paints one run after another, as long as there are restarts.
+fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: Option<Checkpoint>) {
+    let mut next = Some(job);
+    while let Some(job) = next.take() {
+        let mut steps = Steps::new(line, FIRST_STEPS);
+        let from = from.take();
+        let output = job.output.clone();
+        match begin(job, from.as_ref(), &mut |what| steps.tell(what)) {
+            Ok(painter) => {
+                let mut worker = Worker::new(painter, line, steps, keeper.as_deref_mut());
+                if let Some(Checkpoint { position, .. }) = &from {
+                    worker.painted =
+                        Duration::try_from_secs_f64(position.elapsed).unwrap_or_default();
+                    worker.told = worker.painted;
+                    worker.steps = None;
+                }
+                next = worker.paint();
+            }
+            Err(error) => {
+                picture::release(&output);
+                line.tell(Event::Failed {
+                    message: error.to_string(),
+                    output: None,
+                    refused: error.is_usage_error(),
+                });
+            }
+        }
+    }
+}
+
+/// A painter at the beginning of its job, or where a checkpoint says.
+fn begin(
+    mut job: Job,
+    from: Option<&Checkpoint>,
+    tell: &mut dyn FnMut(&str),
+) -> super::Result<Painter> {
+    let Some(Checkpoint {
+        position, contents, ..
+    }) = from
+    else {
+        return Painter::new(job, tell);
+    };
+    job.preset = position.preset.clone();
+    job.output.clone_from(&position.output);
+    let mut painter = Painter::new(job, tell)?;
+    painter.restore(position, contents.clone(), tell)?;
+    Ok(painter)
+}
+
+/// The worker's end of the line to a front end.
+struct Line {
+    inbox: Receiver<Command>,
+    outbox: Sender<Event>,
+    slot: PreviewSlot,
+}
+
+impl Line {
+    fn tell(&self, event: Event) {
+        // A front end that went away is no reason to stop painting here: the
+        // closed command channel says so too, and is answered by saving.
+        let _ = self.outbox.send(event);
+    }
+}
+
+/// Counts the steps of a preparation while telling them.
+struct Steps<'a> {
+    line: &'a Line,
+    done: u32,
+    of: u32,
+}
+
+impl<'a> Steps<'a> {
+    fn new(line: &'a Line, of: u32) -> Self {
+        Self { line, done: 0, of }
+    }
+
+    fn tell(&mut self, what: &str) {
+        self.done += 1;
+        self.line.tell(Event::Preparing {
+            what: what.to_owned(),
+            step: self.done,
+            of: self.of.max(self.done),
+        });
+    }
+}
+
+/// What the run should do next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Running,
+    Paused,
+    /// One iteration, then paused.
+    Single,
+    Stopping,
+}
+
+struct Worker<'a> {
+    painter: Painter,
+    line: &'a Line,
+    /// Keeps the run on the disk.
+    keeper: Option<&'a mut Keeper>,
+    /// The preparation that is under way; none between two scales.
+    steps: Option<Steps<'a>>,
+    mode: Mode,
+    /// The run to begin after this one, and where this one's picture is.
+    next: Option<(Job, Option<PathBuf>)>,
+    /// Time spent painting before `since`, pauses left out.
+    painted: Duration,
+    /// When painting went on; none while paused.
+    since: Option<Instant>,
+    /// When the memory in use was last told.
+    memory_told: Option<Instant>,
+    /// How much painting the latest step that was told came after.
+    told: Duration,
+    /// Which steps are told where there are more than anyone reads.
+    thinning: Thinning,
+    /// The preview on its way, and after which iteration it was asked for.
+    preview: Option<(u32, PreviewCopy)>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(
+        painter: Painter,
+        line: &'a Line,
+        steps: Steps<'a>,
+        keeper: Option<&'a mut Keeper>,
+    ) -> Self {
+        Self {
+            painter,
+            line,
+            keeper,
+            steps: Some(steps),
+            mode: Mode::Running,
+            next: None,
+            painted: Duration::ZERO,
+            since: None,
+            memory_told: None,
+            told: Duration::ZERO,
+            thinning: Thinning::default(),
+            preview: None,
+        }
+    }
+
+    /// Paints, and gives the run that is to follow.
+    fn paint(mut self) -> Option<Job> {
+        let result = self.run();
+        if self.next.is_none() {
+            self.finish(result);
+            self.linger();
+        }
+        let (job, output) = self.next?;
+        self.line.tell(Event::Restarting { output });
+        Some(job)
+    }
+
+    fn run(&mut self) -> super::Result<()> {
+        self.line.tell(Event::Started {
+            job: Box::new(self.recipe()),
+            output: self.painter.job().output.clone(),
+            device: self.painter.device_name(),
+            sizes: self.painter.sizes().to_vec(),
+        });
+        self.since = Some(Instant::now());
+        loop {
+            self.obey()?;
+            if self.mode == Mode::Stopping || self.painter.is_finished() {
+                self.drain()?;
+                return if self.next.is_none() && !self.painter.is_finished() {
+                    self.keep_at_once()
+                } else {
+                    Ok(())
+                };
+            }
+            self.prepare_scale()?;
+            let progress = self.painter.step()?;
+            self.tell_progress(progress)?;
+            self.show_preview(false)?;
+            self.tell_memory();
+            self.keep()?;
+            if self.mode == Mode::Single {
+                self.pause()?;
+            }
+        }
+    }
+
+    /// After the end of a run: shows its picture to whoever asks, until a new
+    /// run is asked for or nobody is left.
+    fn linger(&mut self) {
+        while self.next.is_none() {
+            if let Err(error) = self.show_preview(true) {
+                let iteration = self.painter.iteration();
+                let message = error.to_string();
+                self.line.tell(Event::Notice { iteration, message });
+            }
+            match self.line.inbox.recv() {
+                Ok(
+                    command @ (Command::Restart { .. }
+                    | Command::Preview { .. }
+                    | Command::Snapshot { .. }),
+                ) => {
+                    if let Err(error) = self.carry_out(command) {
+                        let iteration = self.painter.iteration();
+                        let message = error.to_string();
+                        self.line.tell(Event::Notice { iteration, message });
+                    }
+                }
+                Ok(_) => {}
+                Err(RecvError) => return,
+            }
+        }
+    }
+
+    fn prepare_scale(&mut self) -> super::Result<()> {
+        let Some((scale, size)) = self.painter.scale_due() else {
+            return Ok(());
+        };
+        self.drain()?;
+        let of = self.painter.sizes().len();
+        let mut steps = self
+            .steps
+            .take()
+            .unwrap_or_else(|| Steps::new(self.line, SCALE_STEPS));
+        let place = format!(
+            "at scale {} of {of}, {}×{} pixels",
+            scale + 1,
+            size.width,
+            size.height
+        );
+        self.painter
+            .begin_scale(&mut |what| steps.tell(&format!("{what} {place}")))?;
+        self.told = self.elapsed();
+        Ok(())
+    }
+
+    /// Carries out every command that waits; while paused, waits for more.
+    fn obey(&mut self) -> super::Result<()> {
+        loop {
+            let command = if self.mode == Mode::Paused {
+                self.show_preview(true)?;
+                self.line
+                    .inbox
+                    .recv()
+                    .map_err(|RecvError| TryRecvError::Disconnected)
+            } else {
+                self.line.inbox.try_recv()
+            };
+            match command {
+                Ok(command) => self.carry_out(command)?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                // Nobody is left to stop the run or to see it.
+                Err(TryRecvError::Disconnected) => self.mode = Mode::Stopping,
+            }
+            if self.mode == Mode::Stopping {
+                return Ok(());
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) -> super::Result<()> {
+        let iteration = self.painter.iteration();
+        match command {
+            Command::Pause if self.mode == Mode::Paused => {}
+            Command::Pause => self.pause()?,
+            Command::Resume | Command::Step => {
+                if self.mode == Mode::Paused {
+                    self.since = Some(Instant::now());
+                    self.line.tell(Event::Resumed { iteration });
+                }
+                let single = matches!(command, Command::Step);
+                self.mode = if single { Mode::Single } else { Mode::Running };
+            }
+            Command::Stop => self.mode = Mode::Stopping,
+            Command::Change(preset) => self.change(*preset)?,
+            Command::Preview { width, height } => {
+                let preview = self.painter.preview(width, height)?;
+                self.preview = preview.map(|copy| (iteration, copy));
+                self.show_preview(false)?;
+            }
+            Command::Restart {
+                preset,
+                from,
+                output,
+            } => {
+                self.drain()?;
+                match self.restarted(*preset, from, output.clone()) {
+                    Ok(next) => {
+                        self.next = Some(next);
+                        self.mode = Mode::Stopping;
+                    }
+                    Err(why) => {
+                        picture::release(&output);
+                        let message = format!("no new run was begun: {why}");
+                        self.line.tell(Event::Notice { iteration, message });
+                    }
+                }
+            }
+            Command::Snapshot { output } => {
+                self.drain()?;
+                let saved = match &self.keeper {
+                    Some(keeper) if output.as_os_str().is_empty() => {
+                        let snapshot = self.picture_and_recipe();
+                        snapshot.and_then(|(picture, recipe)| {
+                            keeper.keep_snapshot(iteration, &picture, &recipe)
+                        })
+                    }
+                    _ => self.save(&output).map(|()| output.clone()),
+                };
+                let event = match saved {
+                    Ok(output) => Event::Saved { iteration, output },
+                    Err(message) => {
+                        picture::release(&output);
+                        Event::Notice { iteration, message }
+                    }
+                };
+                self.line.tell(event);
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> super::Result<()> {
+        self.drain()?;
+        self.painted = self.elapsed();
+        self.since = None;
+        self.mode = Mode::Paused;
+        self.line.tell(Event::Paused {
+            iteration: self.painter.iteration(),
+        });
+        // A pause may be long.
+        self.keep_at_once()
+    }
+
+    fn change(&mut self, preset: Preset) -> super::Result<()> {
+        self.drain()?;
+        let iteration = self.painter.iteration();
+        let mut steps = Steps::new(self.line, SCALE_STEPS);
+        match self.painter.change(preset, &mut |what| steps.tell(what)) {
+            Ok(waiting) => {
+                let preset = Box::new(self.painter.job().preset.clone());
+                self.thinning = Thinning::default();
+                self.line.tell(Event::Changed { iteration, preset });
+                if !waiting.is_empty() {
+                    let keys = waiting.join(", ");
+                    let message = format!("a new {keys} takes effect only in a new run");
+                    self.line.tell(Event::Notice { iteration, message });
+                }
+            }
+            Err(error) => {
+                let message = format!("the change was not made: {error}");
+                self.line.tell(Event::Notice { iteration, message });
+            }
+        }
+        Ok(())
+    }
+
+    /// The run to begin in this one's place, checked as far as it can be
+    /// before this one has to end for it, and where this one's picture was
+    /// saved.
+    fn restarted(
+        &self,
+        preset: Preset,
+        from: RestartFrom,
+        output: PathBuf,
+    ) -> Result<(Job, Option<PathBuf>), String> {
+        picture::check_destination(&output).map_err(|error| error.to_string())?;
+        check_network(preset.network).map_err(|error| error.to_string())?;
+        let mut job = Job {
+            preset,
+            output,
+            ..self.painter.job().clone()
+        };
+        let load = |path: &Path| picture::load(path).map_err(|error| error.to_string());
+        job.start = match &job.preset.start {
+            Start::File(path) if from == RestartFrom::Start => Some(load(path)?),
+            _ => None,
+        };
+        if let (RestartFrom::Here, Some(size)) = (from, self.painter.size()) {
+            go_on_from(&mut job.preset.schedule, size.width.max(size.height));
+        }
+        job.check().map_err(|error| error.to_string())?;
+        let saved = match self.painter.iteration() {
+            0 => None,
+            _ => match self.save_in_place() {
+                (None, Some(problem)) => match self.rescue(problem) {
+                    (None, Some(problem)) => return Err(problem),
+                    (saved, _) => saved,
+                },
+                (saved, _) => saved,
+            },
+        };
+        if let (RestartFrom::Here, Some(path)) = (from, &saved) {
+            // The file rather than the pixels at hand: the recipe names it,
+            // and whoever paints by the recipe has no more than the file.
+            let start = load(path)?;
+            job.preset.start = Start::File(path.clone());
+            job.start = Some(start);
+        }
+        Ok((job, saved))
+    }
+
+    /// Saves the picture and tells how it ended.
+    fn finish(&mut self, result: super::Result<()>) {
+        let elapsed = self.elapsed().as_secs_f64();
+        // What is not painted yet must not take the place of an older picture.
+        let saved = match self.painter.iteration() {
+            0 => (None, None),
+            _ => self.save_patiently(result.is_ok()),
+        };
+        picture::release(&self.painter.job().output);
+        timing::mark("the picture is saved");
+        let event = match (result, saved) {
+            (Ok(()), (output, None)) => Event::Finished {
+                output,
+                iterations: self.painter.iteration(),
+                elapsed,
+                stopped: self.mode == Mode::Stopping,
+                saved: self.painter.best_step().cloned().map(Box::new),
+            },
+            (Ok(()), (output, Some(message))) => Event::Failed {
+                message,
+                output,
+                refused: false,
+            },
+            (Err(error), (output, problem)) => {
+                let message = match problem {
+                    Some(problem) => format!("{error}; also, {problem}"),
+                    None => error.to_string(),
+                };
+                Event::Failed {
+                    message,
+                    output,
+                    refused: error.is_usage_error(),
+                }
+            }
+        };
+        self.line.tell(event);
+    }
+
+    /// Saves the picture. Where it can be saved nowhere, a run that is kept on
+    /// the disk and that `went_well` waits for room: the picture is still in
+    /// memory.
+    fn save_patiently(&mut self, went_well: bool) -> (Option<PathBuf>, Option<String>) {
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            let problem = match self.save_in_place() {
+                (None, Some(problem)) if self.keeper.is_none() || !went_well => {
+                    return self.rescue(problem);
+                }
+                (None, Some(problem)) => problem,
+                saved => return saved,
+            };
+            if began.elapsed() > PATIENCE {
+                return self.rescue(problem);
+            }
+            if !std::mem::replace(&mut told, true) {
+                let words = problem.trim_end_matches('.');
+                self.note(Some(format!(
+                    "{words}; the picture is safe in memory, and saving it is tried again every \
+                     few seconds for an hour: make room, or stop to give it up"
+                )));
+            }
+            match self.line.inbox.recv_timeout(TRY_AGAIN) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    return self.rescue(problem);
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Saves the picture where it should go, and in the run's folder where
+    /// there is one. Returns where it is and what went wrong.
+    fn save_in_place(&self) -> (Option<PathBuf>, Option<String>) {
+        let output = &self.painter.job().output;
+        let (picture, recipe) = match self.picture_and_recipe() {
+            Ok(both) => both,
+            Err(problem) => return (None, Some(problem)),
+        };
+        let keeper = self.keeper.as_ref();
+        let kept = keeper.and_then(|keeper| keeper.keep_result(&picture, &recipe).ok());
+        match picture::save(&picture, output, Some(&recipe)) {
+            Ok(()) => (Some(output.clone()), None),
+            Err(error) => (kept, Some(error.to_string())),
+        }
+    }
+
+    /// Saves the picture in the temporary folder: all that is left to try. Others
+    /// can write there, so it goes into a new folder of an unpredictable name that
+    /// only this user can enter.
+    fn rescue(&self, problem: String) -> (Option<PathBuf>, Option<String>) {
+        let mut folder = tempfile::Builder::new();
+        let folder = folder
+            .prefix("impasto-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
+        let saved = folder.ok().and_then(|folder| {
+            let picture = folder.path().join("picture.png");
+            self.save(&picture).ok()?;
+            let _ = folder.keep();
+            Some(picture)
+        });
+        (saved, Some(problem))
+    }
+
+    fn save(&self, output: &Path) -> Result<(), String> {
+        let (picture, recipe) = self.picture_and_recipe()?;
+        picture::save(&picture, output, Some(&recipe)).map_err(|error| error.to_string())
+    }
+
+    fn picture_and_recipe(&self) -> Result<(Picture, String), String> {
+        let picture = self.painter.picture().map_err(|error| error.to_string())?;
+        let picture = picture.ok_or("there is no picture to save yet")?;
+        let recipe = serde_json::to_string(&self.recipe()).map_err(|error| error.to_string())?;
+        Ok((picture, recipe))
+    }
+
+    fn recipe(&self) -> Recipe {
+        let job = self.painter.job();
+        let provenance = self.painter.provenance();
+        job.recipe(Painted {
+            device: self.painter.device_name(),
+            precision: self.painter.precision().to_string(),
+            libtorch: device::libtorch_version(),
+            weights: provenance.sha256.clone(),
+            convention: provenance.convention.name().to_owned(),
+        })
+    }
+
+    /// Time spent painting.
+    fn elapsed(&self) -> Duration {
+        self.painted + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}

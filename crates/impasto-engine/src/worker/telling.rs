@@ -1,0 +1,77 @@
+//! What a worker tells of the painting: steps, notices, memory, previews.
+
+use std::time::{Duration, Instant};
+
+use impasto_core::protocol::{Event, Preview};
+
+use super::Worker;
+use crate::Result;
+use crate::painter::Progress;
+
+/// How often the memory in use is told.
+const MEMORY_EVERY: Duration = Duration::from_secs(2);
+
+impl Worker<'_> {
+    /// Waits until all that was painted is known, and tells it.
+    pub(super) fn drain(&mut self) -> Result<()> {
+        let progress = self.painter.drain()?;
+        self.tell_progress(progress)
+    }
+
+    pub(super) fn tell_progress(&mut self, progress: Progress) -> Result<()> {
+        let iteration = self.painter.iteration();
+        let now = self.elapsed();
+        // Several that become known at once were painted one after another.
+        let each = now.saturating_sub(self.told) / progress.steps.len().max(1) as u32;
+        for (later, mut step) in (0..progress.steps.len() as u32).rev().zip(progress.steps) {
+            step.elapsed = (now - each * later).as_secs_f64();
+            self.told = now;
+            // Only a GPU is as fast as that.
+            if self.painter.runs_ahead() && !self.thinning.keeps(&step, self.painter.sizes()) {
+                continue;
+            }
+            // A reader that is behind misses steps; it never holds the
+            // painter up.
+            let _ = self.line.outbox.try_send(Event::Step(step));
+        }
+        for message in progress.notices {
+            self.line.tell(Event::Notice { iteration, message });
+        }
+        progress.failure.map_or(Ok(()), Err)
+    }
+
+    /// Puts the preview into the slot if it has come; waits for it if `wait`.
+    pub(super) fn show_preview(&mut self, wait: bool) -> Result<()> {
+        let Some((iteration, mut copy)) = self.preview.take() else {
+            return Ok(());
+        };
+        let (width, height, rgb) = if wait {
+            copy.wait()?
+        } else if let Some(small) = copy.poll()? {
+            small
+        } else {
+            self.preview = Some((iteration, copy));
+            return Ok(());
+        };
+        self.line.slot.put(Preview {
+            iteration,
+            width,
+            height,
+            rgb,
+        });
+        Ok(())
+    }
+
+    pub(super) fn tell_memory(&mut self) {
+        let due = self
+            .memory_told
+            .is_none_or(|told| told.elapsed() >= MEMORY_EVERY);
+        if !due {
+            return;
+        }
+        self.memory_told = Some(Instant::now());
+        if let Some(memory) = self.painter.memory() {
+            self.line.tell(Event::Memory(memory));
+        }
+    }
+}

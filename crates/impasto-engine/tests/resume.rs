@@ -1,0 +1,186 @@
+//! A run that goes on from a checkpoint ends as the unbroken one does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use impasto_core::checkpoint::{Checkpoint, RunStorage};
+use impasto_core::job::{Compute, DeviceChoice, Job};
+use impasto_core::picture::{Picture, Source};
+use impasto_core::preset::{Optimizer, OptimizerKind, Preset, Scale, Start};
+use impasto_core::protocol::{Command, Event, Link, Step};
+use impasto_engine::worker;
+use impasto_runs::Folder;
+use impasto_runs::checkpoint::Checkpoints;
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn source(name: &str, width: u32, height: u32, factor: u32) -> Source {
+    let bytes: Vec<u8> = (0..3 * width * height)
+        .map(|index| (index * factor % 251) as u8)
+        .collect();
+    Source {
+        picture: Picture::from_rgb8(width, height, &bytes).expect("a picture"),
+        path: PathBuf::from(name),
+        sha256: "0".repeat(64),
+    }
+}
+
+fn job(kind: OptimizerKind, folder: &Path) -> Job {
+    tch::set_num_threads(1);
+    let scale = |size, iterations| Scale { size, iterations };
+    Job {
+        preset: Preset {
+            schedule: vec![scale(24, 20), scale(33, 30)],
+            start: Start::Noise,
+            optimizer: Optimizer {
+                history: 8,
+                ..Optimizer::new(kind)
+            },
+            ..Preset::default()
+        },
+        content: source("content.png", 40, 30, 7),
+        style: source("style.png", 30, 40, 11),
+        start: None,
+        compute: Compute {
+            device: DeviceChoice::Cpu,
+            ..Compute::default()
+        },
+        output: folder.join("out.png"),
+    }
+}
+
+fn storage(run: &Path, from: Option<Checkpoint>) -> RunStorage {
+    let folder = Folder::open(run).expect("a folder");
+    RunStorage {
+        checkpoints: Box::new(Checkpoints::open(&folder).expect("a folder")),
+        pictures: Box::new(folder),
+        from,
+    }
+}
+
+fn checkpoint_in(run: &Path) -> Checkpoint {
+    let folder = Folder::open(run).expect("a folder");
+    let mut checkpoints = Checkpoints::open(&folder).expect("a folder");
+    let sizes = |_: &Preset| job(OptimizerKind::Adam, run).sizes();
+    checkpoints.read(&sizes).expect("a whole one")
+}
+
+fn next(link: &Link) -> Event {
+    link.events
+        .recv_timeout(PATIENCE)
+        .expect("an event in time")
+}
+
+/// All steps until the end.
+fn rest(link: &Link) -> Vec<Step> {
+    let mut steps = Vec::new();
+    loop {
+        match next(link) {
+            Event::Step(step) => steps.push(step),
+            Event::Finished { .. } => return steps,
+            Event::Failed { message, .. } => panic!("{message}"),
+            _ => {}
+        }
+    }
+}
+
+/// What must not differ by a bit.
+fn losses(steps: &[Step]) -> Vec<(u32, u32, f64, f64, f64)> {
+    let of = |step: &Step| {
+        (
+            step.iteration,
+            step.scale,
+            step.content,
+            step.style,
+            step.total,
+        )
+    };
+    steps.iter().map(of).collect()
+}
+
+/// Paints until after the iteration, and leaves the checkpoint that was written
+/// then, as a process that is killed would.
+fn broken_off(job: Job, after: u32, folder: &Path) -> PathBuf {
+    let checkpoints = folder.join("checkpoint");
+    let kept = folder.join("kept");
+    let copies = kept.join("checkpoint");
+    let (link, thread) = worker::start(job, Some(storage(folder, None))).expect("a thread");
+    let step = || link.commands.send(Command::Step).expect("the run listens");
+    step();
+    loop {
+        match next(&link) {
+            Event::Paused { iteration } if iteration >= after => break,
+            Event::Paused { .. } => step(),
+            Event::Failed { message, .. } => panic!("{message}"),
+            _ => {}
+        }
+    }
+    // The checkpoint is written after the pause was told: whatever is asked
+    // next comes later.
+    link.commands
+        .send(Command::Snapshot {
+            output: folder.join("snapshot.png"),
+        })
+        .expect("the run listens");
+    while !matches!(next(&link), Event::Saved { .. }) {}
+    fs::create_dir_all(&copies).expect("a folder");
+    for entry in fs::read_dir(&checkpoints).expect("the folder") {
+        let path = entry.expect("a file").path();
+        fs::copy(&path, copies.join(path.file_name().expect("a name"))).expect("a copy");
+    }
+    drop(link);
+    thread.join().expect("the painter ends");
+    kept
+}
+
+#[test]
+fn a_run_that_goes_on_is_the_unbroken_one_bit_by_bit() {
+    for kind in [OptimizerKind::Lbfgs, OptimizerKind::Adam] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (link, thread) = worker::start(job(kind, folder.path()), None).expect("a thread");
+        let unbroken = rest(&link);
+        assert_eq!(unbroken.len(), 50);
+        let whole = fs::read(folder.path().join("out.png")).expect("the picture");
+        drop(link);
+        thread.join().expect("the painter ends");
+        for after in [1, 7, 20, 21, 44] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let kept = broken_off(job(kind, folder.path()), after, folder.path());
+            let from = checkpoint_in(&kept);
+            assert_eq!(from.notice, None);
+            assert_eq!(from.position.iteration, after);
+            let keeping = storage(&kept, Some(from));
+            let (link, thread) =
+                worker::start(job(kind, folder.path()), Some(keeping)).expect("a thread");
+            let steps = rest(&link);
+            drop(link);
+            thread.join().expect("the painter ends");
+            let wanted = &unbroken[after as usize..];
+            assert_eq!(losses(&steps), losses(wanted), "{kind:?} after {after}");
+            let painted = fs::read(folder.path().join("out.png")).expect("the picture");
+            assert!(painted == whole, "{kind:?} after {after}: another picture");
+        }
+    }
+}
+
+#[test]
+fn without_its_history_the_run_still_comes_to_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let kind = OptimizerKind::Lbfgs;
+    let kept = broken_off(job(kind, folder.path()), 12, folder.path());
+    for entry in fs::read_dir(kept.join("checkpoint")).expect("the folder") {
+        let path = entry.expect("a file").path();
+        if path.to_string_lossy().contains("frozen") {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+    let from = checkpoint_in(&kept);
+    assert!(from.notice.is_some());
+    let (link, _) = worker::start(job(kind, folder.path()), Some(storage(&kept, Some(from))))
+        .expect("a thread");
+    let steps = rest(&link);
+    assert_eq!(steps.first().map(|step| step.iteration), Some(13));
+    assert_eq!(steps.last().map(|step| step.iteration), Some(50));
+}

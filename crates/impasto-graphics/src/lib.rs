@@ -1,0 +1,14 @@
+//! Pixels to terminal: pictures printed where people look.
+
+pub mod budget;
+pub mod cells;
+mod palette;
+pub mod pixels;
+mod print;
+pub mod scene;
+mod sixteen;
+pub mod terminal;
+mod thumbnail;
+
+pub use print::{PrintError, clear, full_screen, print, print_in, print_with};
+pub use thumbnail::Thumbnail;

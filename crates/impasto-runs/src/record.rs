@@ -1,0 +1,190 @@
+//! `run.json`: what a run was asked for, written once when it begins.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use impasto_core::job::{Compute, DeviceChoice, Overrides, PrecisionChoice, Shortage};
+use impasto_core::preset::Preset;
+use impasto_core::text::display_path;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::inputs::Copied;
+use super::{FORMAT, Folder, RunError, RunName, files};
+
+/// Its name in the run's folder.
+const FILE: &str = "run.json";
+/// What a run was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`].
+    pub format: u64,
+    /// The version of impasto that began the run.
+    pub impasto: String,
+    pub name: RunName,
+    /// When it was begun, in seconds after the beginning of 1970.
+    pub created: u64,
+    pub content: Copied,
+    pub style: Copied,
+    /// The picture that painting began from, where the preset's `start` names
+    /// a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Copied>,
+    /// The preset as the run began.
+    pub preset: Preset,
+    /// Where the preset was found: its name or its file.
+    pub preset_name: Option<String>,
+    #[serde(with = "OverridesForm")]
+    pub overrides: Overrides,
+    #[serde(with = "ComputeForm")]
+    pub compute: Compute,
+    /// Where the finished picture goes, from the root of the file system.
+    #[serde(with = "path")]
+    pub output: PathBuf,
+    /// SHA-256 of the file that was there when the run began, which it was asked to
+    /// replace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_sha256: Option<String>,
+}
+
+impl Record {
+    /// Reads `run.json` in a folder.
+    pub(super) fn read(folder: &Path) -> Result<Self, RunError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u64,
+        }
+        let path = folder.join(FILE);
+        let bytes = Folder::open(folder)
+            .and_then(|folder| folder.read(FILE, files::LONGEST_TEXT))
+            .map_err(|cause| match cause.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => RunError::NotARun {
+                    folder: display_path(folder),
+                },
+                ErrorKind::InvalidData => RunError::damaged(&path, &cause),
+                _ => RunError::unreadable(&path, cause),
+            })?;
+        // What else another version writes nobody knows: its number comes first.
+        let Format { format } =
+            serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, &error))?;
+        if format != FORMAT {
+            return Err(RunError::OtherVersion {
+                folder: display_path(folder),
+                format,
+            });
+        }
+        let record: Self =
+            serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, &error))?;
+        for (role, copied) in record.pictures() {
+            if !super::inputs::is_copy_of(role, &copied.copy) {
+                let reason = format!("{} is no copy's name", copied.copy);
+                return Err(RunError::damaged(&path, &reason));
+            }
+        }
+        Ok(record)
+    }
+
+    /// Writes `run.json` into a folder.
+    pub(super) fn write(&self, folder: &Folder) -> Result<(), RunError> {
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| RunError::Unwritable {
+            reason: error.to_string(),
+        })?;
+        let written = folder.write(FILE, &bytes, true);
+        written.map_err(|cause| RunError::not_written(&folder.path().join(FILE), cause))
+    }
+
+    /// The pictures with their roles: `content`, `style` and, if there is one,
+    /// `start`.
+    pub fn pictures(&self) -> impl Iterator<Item = (&'static str, &Copied)> {
+        [("content", &self.content), ("style", &self.style)]
+            .into_iter()
+            .chain(self.start.iter().map(|start| ("start", start)))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Overrides")]
+struct OverridesForm {
+    settings: Vec<String>,
+    size: Option<u32>,
+    iterations: Option<u32>,
+    seed: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Compute")]
+struct ComputeForm {
+    #[serde(with = "word")]
+    device: DeviceChoice,
+    #[serde(with = "word")]
+    precision: PrecisionChoice,
+    tile: Option<u32>,
+    #[serde(with = "word", rename = "out_of_memory")]
+    shortage: Shortage,
+}
+
+/// A choice, as the command line writes it.
+mod word {
+    use super::*;
+
+    pub fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub fn deserialize<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(<D::Error as de::Error>::custom)
+    }
+}
+
+/// A path: as text, or byte by byte where it is none, so that every place on
+/// a disk can be written down.
+pub(super) mod path {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        let form = match path.to_str() {
+            Some(text) => Form::Text(text.to_owned()),
+            None => Form::Bytes(path.as_os_str().as_bytes().to_vec()),
+        };
+        form.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        Ok(match Form::deserialize(from)? {
+            Form::Text(text) => PathBuf::from(text),
+            Form::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
+        })
+    }
+
+    /// A path that may be left out.
+    pub mod optional {
+        use super::*;
+
+        #[derive(Serialize, Deserialize)]
+        struct Present(#[serde(with = "super")] PathBuf);
+
+        pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+            path.clone().map(Present).serialize(to)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<PathBuf>, D::Error> {
+            Ok(Option::<Present>::deserialize(from)?.map(|Present(path)| path))
+        }
+    }
+}

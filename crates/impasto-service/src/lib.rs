@@ -1,0 +1,10 @@
+//! Runs that outlive the terminal they were started from.
+//!
+//! [`host`] paints a run, keeps it in its folder and serves it over a socket;
+//! [`ipc`] is that socket, and [`engine_process`] starts a host in another process
+//! and finds it again. What paints is handed to the host: this crate knows nothing
+//! of tensors.
+
+pub mod engine_process;
+pub mod host;
+pub mod ipc;

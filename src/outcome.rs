@@ -1,0 +1,112 @@
+//! How a command ends: well, or with an exit code and a message.
+
+use std::io;
+
+use impasto_core::job::{JobError, PlanError};
+use impasto_core::picture::PictureError;
+use impasto_core::preset::PresetError;
+use impasto_engine::EngineError;
+use impasto_runs::RunError;
+use impasto_service::engine_process::RemoteError;
+use impasto_service::host::HostError;
+use impasto_weights::{NetworkError, WeightsError};
+
+/// Why a command ended other than well.
+#[derive(Debug)]
+pub enum Failure {
+    /// Wrong usage, preset or file: exit code 2.
+    Usage(String),
+    /// Something failed on the way: exit code 1.
+    Failed(String),
+    /// A signal ended it, and all was saved: 128 + its number.
+    Stopped(u8),
+    /// Whoever read our output went away: nothing is left to say.
+    NobodyReads,
+}
+
+impl Failure {
+    /// That of a run: what was asked for is refused, or something went wrong.
+    pub fn of_run(message: String, refused: bool) -> Self {
+        match refused {
+            true => Self::Usage(message),
+            false => Self::Failed(message),
+        }
+    }
+}
+
+/// The result of a command.
+pub type Outcome = Result<(), Failure>;
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::NobodyReads
+        } else {
+            Self::Failed(format!("cannot write the output: {error}"))
+        }
+    }
+}
+
+impl From<PictureError> for Failure {
+    fn from(error: PictureError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<PresetError> for Failure {
+    fn from(error: PresetError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self::of_run(error.to_string(), error.is_usage_error())
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Run(error) => error.into(),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let refused = matches!(error, RemoteError::Refused(_));
+        Self::of_run(error.to_string(), refused)
+    }
+}
