@@ -39,14 +39,20 @@ fn gram_matrix(bencher: Bencher, (side, channels): (usize, usize)) {
     };
     let rows = values(side * side * channels);
     let mut matrix = vec![0.0; channels * channels];
-    bencher
-        .bench_local(|| gram(instructions, black_box(&rows), side * side, channels, &mut matrix));
+    bencher.bench_local(|| {
+        gram(
+            instructions,
+            black_box(&rows),
+            side * side,
+            channels,
+            &mut matrix,
+        )
+    });
 }
 
 #[divan::bench(args = [(256, 64), (64, 256)])]
 fn pooling(bencher: Bencher, (side, channels): (usize, usize)) {
     let map = values(side * side * channels);
     let mut pooled = vec![0.0; map.len() / 4];
-    bencher
-        .bench_local(|| max_pool(black_box(&map), (side, side), channels, &mut pooled));
+    bencher.bench_local(|| max_pool(black_box(&map), (side, side), channels, &mut pooled));
 }

@@ -9,5 +9,5 @@ use clap::Parser;
 fn main() -> ExitCode {
     working_folder::return_to_deleted();
     impasto_core::timing::mark("libtorch is loaded");
-    impasto::commands::carry_out(impasto::cli::Cli::parse())
+    impasto::commands::execute(impasto::cli::Cli::parse())
 }

@@ -21,7 +21,7 @@ pub enum Failure {
     /// A signal ended it, and all was saved: 128 + its number.
     Stopped(u8),
     /// Whoever read our output went away: nothing is left to say.
-    NobodyReads,
+    BrokenPipe,
 }
 
 impl Failure {
@@ -40,7 +40,7 @@ pub type Outcome = Result<(), Failure>;
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::NobodyReads
+            Self::BrokenPipe
         } else {
             Self::Failed(format!("cannot write the output: {error}"))
         }

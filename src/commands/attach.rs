@@ -1,7 +1,7 @@
 //! `impasto attach`: the dashboard on a run that is being painted.
 
 use impasto_core::job::{PictureFile, Plan};
-use impasto_runs::{Entry, Run, RunError, Runs, Standing};
+use impasto_runs::{Run, RunEntry, RunError, RunStatus, Runs};
 use impasto_service::engine_process;
 use impasto_service::ipc::Role;
 
@@ -10,7 +10,7 @@ use crate::cli::{AttachArgs, WhichRun};
 use crate::headless::{self, Leave};
 use crate::outcome::{Failure, Outcome};
 use crate::tui;
-use crate::tui::remote::Arrival;
+use crate::tui::remote::AttachedRun;
 
 pub fn attach(args: &AttachArgs) -> Outcome {
     let run = painted(&args.which)?;
@@ -22,7 +22,7 @@ pub fn attach(args: &AttachArgs) -> Outcome {
         return headless::follow(&connection.link, sizes, None, Leave::Detach, &signal);
     }
     let started = keep::started(&run, connection);
-    tui::attach(arrival(&run), started, (&args.screen).into())
+    tui::attach(attached_run(&run), started, (&args.screen).into())
 }
 
 /// The run that is meant, if it is being painted; without a name the latest
@@ -44,14 +44,14 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
         return Ok(run);
     }
     let (name, called) = (run.name(), run.called());
-    let what = match run.standing() {
-        Standing::Finished => "is finished",
-        Standing::Stopped => "was stopped",
-        Standing::Failed => "has failed",
+    let what = match run.status() {
+        RunStatus::Finished => "is finished",
+        RunStatus::Stopped => "was stopped",
+        RunStatus::Failed => "has failed",
         _ => "is not being painted any more",
     };
-    let next = match run.standing() {
-        Standing::Finished => format!("`impasto runs show {called}` tells how it went"),
+    let next = match run.status() {
+        RunStatus::Finished => format!("`impasto runs show {called}` tells how it went"),
         _ => format!("`impasto resume {called}` goes on with it"),
     };
     Err(Failure::Usage(format!("{name} {what}; {next}")))
@@ -61,16 +61,16 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
 pub fn latest(fits: impl Fn(&Run) -> bool) -> Result<Option<Run>, RunError> {
     let runs = Runs::open()?.all()?.into_iter();
     let whole = |entry| match entry {
-        Entry::Run(run) => Some(*run),
-        Entry::Broken { .. } => None,
+        RunEntry::Run(run) => Some(*run),
+        RunEntry::Broken { .. } => None,
     };
     Ok(runs.filter_map(whole).find(fits))
 }
 
 /// A run as the dashboard comes to it.
-pub fn arrival(run: &Run) -> Arrival {
+pub fn attached_run(run: &Run) -> AttachedRun {
     let record = run.record();
-    Arrival {
+    AttachedRun {
         plan: Plan {
             preset: record.preset.clone(),
             content: PictureFile::At(run.content_path()),

@@ -7,7 +7,7 @@ use impasto_core::preset::{Library, Origin};
 use impasto_core::text::display_path;
 use impasto_engine::device;
 use impasto_graphics::terminal::{Colours, Terminal};
-use impasto_weights::{Networks, State};
+use impasto_weights::{NetworkStatus, Networks};
 use nvml_wrapper::Nvml;
 
 use crate::outcome::{Failure, Outcome};
@@ -208,10 +208,10 @@ fn networks(report: &mut Report) {
     for entry in Networks::open().list() {
         let megabytes = entry.bytes as f64 / 1e6;
         let words = match &entry.state {
-            State::BuiltIn => format!("{}, built in ({megabytes:.1} MB)", entry.name),
-            State::Installed => format!("{}, installed ({megabytes:.1} MB)", entry.name),
-            State::Fetchable => continue,
-            State::Broken(why) => {
+            NetworkStatus::BuiltIn => format!("{}, built in ({megabytes:.1} MB)", entry.name),
+            NetworkStatus::Installed => format!("{}, installed ({megabytes:.1} MB)", entry.name),
+            NetworkStatus::Fetchable => continue,
+            NetworkStatus::Broken(why) => {
                 report.advise(format!("the network {} cannot be used: {why}", entry.name));
                 format!("{}, broken", entry.name)
             }

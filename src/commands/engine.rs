@@ -9,8 +9,8 @@ use crossbeam_channel::RecvTimeoutError;
 use impasto_core::protocol::Command;
 use impasto_engine::{warm_up, worker};
 use impasto_runs::{Folder, Run};
-use impasto_service::engine_process::{self, Order};
-use impasto_service::host::{self, Ending, Output};
+use impasto_service::engine_process::{self, EngineRequest};
+use impasto_service::host::{self, ExitWhen, Output};
 
 use crate::cli::EngineArgs;
 use crate::headless::{self, EventSink, say};
@@ -29,12 +29,12 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         warm_up::start(device);
     }
     let order = match &args.folder {
-        Some(folder) => Order {
+        Some(folder) => EngineRequest {
             folder: folder.clone(),
             events: None,
             output: Output::Own,
         },
-        None => match Order::read()? {
+        None => match EngineRequest::read()? {
             Some(order) => {
                 keep_words(&order.folder)?;
                 order
@@ -54,7 +54,7 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         lock,
         None,
         &order.output,
-        Ending::WhenAlone,
+        ExitWhen::NoClients,
         worker::start,
     )?;
     loop {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use impasto_core::job::Compute;
 use impasto_core::picture::{self, fit_long_side};
-use impasto_engine::budget::{Demand, Layout};
-use impasto_engine::room::gigabytes;
+use impasto_engine::budget::{Layout, Workload};
+use impasto_engine::memory_plan::gigabytes;
 use impasto_engine::{device, memory, network, precision};
 use impasto_weights::check_network;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub fn fit(args: &FitArgs) -> Outcome {
         ));
     };
     let layers = network::layers_to(preset.network, preset.deepest());
-    let demand = Demand {
+    let demand = Workload {
         preset: &preset,
         layers: &layers,
         precision,

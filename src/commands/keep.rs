@@ -9,8 +9,8 @@ use impasto_core::preset::Start;
 use impasto_core::protocol::Link;
 use impasto_engine::worker;
 use impasto_runs::{NewRun, Run, RunError, RunState, Runs};
-use impasto_service::engine_process::{self, Order, RemoteError, Waiting};
-use impasto_service::host::{self, Ending, HostError, Output};
+use impasto_service::engine_process::{self, EngineRequest, IdleEngine, RemoteError};
+use impasto_service::host::{self, ExitWhen, HostError, Output};
 use impasto_service::ipc::Connection;
 
 use crate::headless::{EventSink, say};
@@ -58,7 +58,7 @@ pub fn engine(
     device: Option<DeviceChoice>,
 ) -> impl FnMut(&Plan, Job) -> io::Result<Started> {
     // It gets ready while the pictures are read.
-    let mut waiting = Waiting::start(device).ok();
+    let mut waiting = IdleEngine::start(device).ok();
     move |plan, job| {
         let run = match new_run(plan, &job, folder.as_deref()) {
             Ok(run) => run,
@@ -73,9 +73,9 @@ pub fn engine(
                 });
             }
         };
-        let order = Order {
+        let order = EngineRequest {
             events: events.clone(),
-            ..Order::new(&run)
+            ..EngineRequest::new(&run)
         };
         match engine_process::launch(&run, order, waiting.take()) {
             Ok(connection) => Ok(started(&run, connection)),
@@ -142,7 +142,7 @@ pub fn paint_here(
             lock,
             Some(job),
             &Output::Own,
-            Ending::AtOnce,
+            ExitWhen::AtOnce,
             worker::start,
         )
     };

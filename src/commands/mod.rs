@@ -28,7 +28,7 @@ use crate::headless;
 use crate::outcome::{Failure, Outcome};
 
 /// Carries a command out and says how it went.
-pub fn carry_out(cli: Cli) -> ExitCode {
+pub fn execute(cli: Cli) -> ExitCode {
     // Where the system refuses, a limit ends the process as it always did.
     let _ = headless::outlive_limits();
     let Some(command) = cli.command else {
@@ -58,14 +58,14 @@ pub fn carry_out(cli: Cli) -> ExitCode {
 /// The exit code of a command, after saying what went wrong.
 fn code(outcome: Outcome) -> u8 {
     match outcome {
-        Ok(()) | Err(Failure::NobodyReads) => 0,
-        Err(Failure::Usage(message)) => complain(&message, 2),
-        Err(Failure::Failed(message)) => complain(&message, 1),
+        Ok(()) | Err(Failure::BrokenPipe) => 0,
+        Err(Failure::Usage(message)) => report_error(&message, 2),
+        Err(Failure::Failed(message)) => report_error(&message, 1),
         Err(Failure::Stopped(signal)) => 128 + signal,
     }
 }
 
-fn complain(message: &str, code: u8) -> u8 {
+fn report_error(message: &str, code: u8) -> u8 {
     // If stderr is gone there is nobody left to tell.
     let _ = writeln!(io::stderr(), "impasto: {message}");
     code

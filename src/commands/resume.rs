@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use impasto_engine::worker;
-use impasto_runs::{Run, RunError, Runs, Standing};
-use impasto_service::engine_process::{self, Order};
-use impasto_service::host::{self, Ending, Output};
+use impasto_runs::{Run, RunError, RunStatus, Runs};
+use impasto_service::engine_process::{self, EngineRequest};
+use impasto_service::host::{self, ExitWhen, Output};
 
 use super::{attach, confirm, is_interactive, keep};
 use crate::cli::{ResumeArgs, WhichRun};
@@ -30,7 +30,14 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         let sizes = job.sizes();
         let sink = events.map(|path| EventSink::open(path, &[saved_to]));
         let sink = sink.transpose()?;
-        let hosted = host::paint(run, lock, Some(job), &output, Ending::AtOnce, worker::start)?;
+        let hosted = host::paint(
+            run,
+            lock,
+            Some(job),
+            &output,
+            ExitWhen::AtOnce,
+            worker::start,
+        )?;
         let outcome = headless::follow(&hosted.link, sizes, sink, Leave::Stop, &signal);
         drop(hosted.link);
         let _ = hosted.thread.join();
@@ -40,14 +47,14 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     if let Some(path) = events {
         EventSink::check(path, &[saved_to])?;
     }
-    let order = Order {
+    let order = EngineRequest {
         events: events.map(Path::to_owned),
         output,
-        ..Order::new(&run)
+        ..EngineRequest::new(&run)
     };
     let connection = engine_process::launch(&run, order, None)?;
     let started = keep::started(&run, connection);
-    tui::attach(attach::arrival(&run), started, (&args.screen).into())
+    tui::attach(attach::attached_run(&run), started, (&args.screen).into())
 }
 
 /// Where the picture goes. Whoever sits at the terminal is asked before a file is
@@ -81,8 +88,8 @@ fn chosen_output(run: &Run, place: &Path, args: &ResumeArgs) -> Result<Output, F
 fn unfinished(which: &WhichRun) -> Result<Run, Failure> {
     let goes_on = |run: &Run| {
         matches!(
-            run.standing(),
-            Standing::Interrupted | Standing::Stopped | Standing::Failed
+            run.status(),
+            RunStatus::Interrupted | RunStatus::Stopped | RunStatus::Failed
         )
     };
     let run = match (&which.run_dir, &which.run) {
@@ -98,15 +105,15 @@ fn unfinished(which: &WhichRun) -> Result<Run, Failure> {
         }
     };
     let (name, called) = (run.name(), run.called());
-    match run.standing() {
-        Standing::Painting | Standing::Paused => {
+    match run.status() {
+        RunStatus::Painting | RunStatus::Paused => {
             let painter = run.painter_pid();
             let by = painter.map_or_else(String::new, |pid| format!(" by process {pid}"));
             Err(Failure::Usage(format!(
                 "{name} is being painted{by}; `impasto attach {called}` shows it"
             )))
         }
-        Standing::Finished => Err(Failure::Usage(format!(
+        RunStatus::Finished => Err(Failure::Usage(format!(
             "{name} is finished; `impasto runs show {called}` tells how it went"
         ))),
         _ => Ok(run),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use impasto_core::text::display_path;
 use impasto_engine::calibrate;
-use impasto_weights::{About, Convolution, Entry, File, Networks, State};
+use impasto_weights::{About, Convolution, File, NetworkEntry, NetworkStatus, Networks};
 
 use crate::assets;
 use crate::cli::{ImportArgs, WeightsCommand};
@@ -38,10 +38,10 @@ fn list(networks: &Networks) -> io::Result<()> {
     for entry in entries {
         let megabytes = format!("{:.0} MB", entry.bytes as f64 / 1e6);
         let state = match &entry.state {
-            State::BuiltIn => "built in",
-            State::Installed => "installed",
-            State::Fetchable => "can be fetched",
-            State::Broken(_) => "broken",
+            NetworkStatus::BuiltIn => "built in",
+            NetworkStatus::Installed => "installed",
+            NetworkStatus::Fetchable => "can be fetched",
+            NetworkStatus::Broken(_) => "broken",
         };
         writeln!(
             out,
@@ -54,8 +54,8 @@ fn list(networks: &Networks) -> io::Result<()> {
 }
 
 /// What else is known of a network.
-fn about(entry: &Entry) -> String {
-    if let State::Broken(why) = &entry.state {
+fn about(entry: &NetworkEntry) -> String {
+    if let NetworkStatus::Broken(why) = &entry.state {
         return why.clone();
     }
     let mut words = Vec::new();
@@ -123,8 +123,12 @@ fn verify(networks: &Networks, name: Option<&str>) -> Outcome {
         Some(name) => vec![name.to_owned()],
         None => {
             let entries = networks.list().into_iter();
-            let files =
-                entries.filter(|entry| !matches!(entry.state, State::BuiltIn | State::Fetchable));
+            let files = entries.filter(|entry| {
+                !matches!(
+                    entry.state,
+                    NetworkStatus::BuiltIn | NetworkStatus::Fetchable
+                )
+            });
             files.map(|entry| entry.name).collect()
         }
     };

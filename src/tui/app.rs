@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use impasto_core::job::{Overrides, Plan, Size};
-use impasto_core::preset::{Entry, Layer, Preset};
+use impasto_core::preset::{Layer, Preset, PresetEntry};
 use impasto_core::protocol::{Memory, Step};
 use impasto_core::text::display_path;
 
@@ -165,7 +165,7 @@ pub struct LayerChooser {
 /// The list of presets, with what was typed to find one.
 #[derive(Debug)]
 pub struct Chooser {
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PresetEntry>,
     pub filter: String,
     pub selected: usize,
     /// Why the selected one could not be applied.
@@ -174,9 +174,9 @@ pub struct Chooser {
 
 impl Chooser {
     /// The entries that the filter leaves.
-    pub fn shown(&self) -> Vec<&Entry> {
+    pub fn shown(&self) -> Vec<&PresetEntry> {
         let wanted = self.filter.to_lowercase();
-        let matches = |entry: &&Entry| {
+        let matches = |entry: &&PresetEntry| {
             let description = entry.description().to_lowercase();
             entry.name.to_lowercase().contains(&wanted) || description.contains(&wanted)
         };

@@ -9,7 +9,7 @@ use impasto_core::job::{Compute, Overrides, PictureFile, Plan};
 use impasto_core::picture;
 use impasto_core::preset::Library;
 use impasto_graphics::terminal::Colours;
-use impasto_weights::{Networks, State, check_network};
+use impasto_weights::{NetworkStatus, Networks, check_network};
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGTSTP};
 
@@ -69,7 +69,7 @@ impl Chooser {
     }
 
     /// Says why what was chosen could not be painted.
-    pub fn complain(&mut self, message: String) {
+    pub fn report_error(&mut self, message: String) {
         self.start.error = Some(message);
     }
 
@@ -173,13 +173,16 @@ impl Chooser {
 /// The networks that a preset can name, in a line.
 fn networks() -> String {
     let entries = Networks::open().list();
-    let names = |wanted: &[State]| -> String {
+    let names = |wanted: &[NetworkStatus]| -> String {
         let there = entries.iter().filter(|entry| wanted.contains(&entry.state));
         let names: Vec<&str> = there.map(|entry| entry.name.as_str()).collect();
         names.join(", ")
     };
-    let mut line = format!("networks: {}", names(&[State::BuiltIn, State::Installed]));
-    let more = names(&[State::Fetchable]);
+    let mut line = format!(
+        "networks: {}",
+        names(&[NetworkStatus::BuiltIn, NetworkStatus::Installed])
+    );
+    let more = names(&[NetworkStatus::Fetchable]);
     if !more.is_empty() {
         line += &format!("; `impasto weights fetch` gets {more}");
     }

@@ -4,7 +4,7 @@ mod effects;
 mod leaving;
 mod pictures;
 
-pub use leaving::Left;
+pub use leaving::ExitReason;
 
 use std::io;
 use std::sync::mpsc::Receiver;
@@ -25,7 +25,7 @@ use self::pictures::{Larger, Rate};
 use super::app::{App, Phase, Preparation};
 use super::console::Console;
 use super::loading::{self, Loading};
-use super::remote::{Arrival, Engine, Started};
+use super::remote::{AttachedRun, Engine, Started};
 use super::terminal::InputEvent;
 use super::theme::{Palette, Theme};
 use super::update::{Effect, Message, update};
@@ -104,15 +104,15 @@ impl<'a> Dashboard<'a> {
     /// A dashboard on a run that is under way: what it told so far comes over
     /// the link first.
     pub fn attached(
-        arrival: Arrival,
+        attached_run: AttachedRun,
         options: Options,
         terminal: &Terminal,
         library: Library,
         started: Started,
     ) -> Self {
-        let mut dashboard = Self::on(arrival.plan, options, terminal, library);
-        dashboard.app.content = display_path(arrival.content.as_ref());
-        dashboard.app.style = display_path(arrival.style.as_ref());
+        let mut dashboard = Self::on(attached_run.plan, options, terminal, library);
+        dashboard.app.content = display_path(attached_run.content.as_ref());
+        dashboard.app.style = display_path(attached_run.style.as_ref());
         dashboard.take_up(started);
         dashboard
     }
@@ -179,7 +179,7 @@ impl<'a> Dashboard<'a> {
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn run(&mut self, console: &mut dyn Console) -> io::Result<Left> {
+    pub fn run(&mut self, console: &mut dyn Console) -> io::Result<ExitReason> {
         if self.run.is_none() {
             self.app.phase = Phase::Preparing(Preparation {
                 steps: Vec::new(),
@@ -198,7 +198,7 @@ impl<'a> Dashboard<'a> {
             Err(_) => self.go_on_unseen(),
         };
         match self.run.take() {
-            Some(run) if left != Left::AtOnce => run.leave(),
+            Some(run) if left != ExitReason::AtOnce => run.leave(),
             Some(_) => {}
             // Nothing was begun that could save a picture under this name.
             None => picture::release(&self.plan.output),
@@ -208,7 +208,7 @@ impl<'a> Dashboard<'a> {
 
     /// Turns until the user leaves: wait for keys, take in what is new, draw
     /// once if anything changed.
-    fn turns(&mut self, console: &mut dyn Console) -> io::Result<Left> {
+    fn turns(&mut self, console: &mut dyn Console) -> io::Result<ExitReason> {
         loop {
             let mut effects = Vec::new();
             let mut changed = false;
@@ -244,10 +244,10 @@ impl<'a> Dashboard<'a> {
                 if effect == Effect::Leave {
                     return Ok(self.left());
                 }
-                self.carry_out(effect, console)?;
+                self.execute(effect, console)?;
             }
             if self.app.leaving && self.app.is_over() {
-                return Ok(Left::InGoodOrder);
+                return Ok(ExitReason::InGoodOrder);
             }
             if changed {
                 self.draw(console, fresh)?;
@@ -303,7 +303,7 @@ impl<'a> Dashboard<'a> {
 
     /// Takes in what the thread that reads the pictures told, and starts to
     /// paint when they are there.
-    fn read_on(&mut self, effects: &mut Vec<Effect>) -> Option<Left> {
+    fn read_on(&mut self, effects: &mut Vec<Effect>) -> Option<ExitReason> {
         let loading = self.loading.as_ref()?;
         for told in loading.try_iter().collect::<Vec<_>>() {
             match told {
@@ -318,7 +318,7 @@ impl<'a> Dashboard<'a> {
                 Loading::Content(picture) => self.picture.set_content(picture),
                 Loading::Style(picture) => self.picture.set_style(picture),
                 Loading::Unseen(problem) => self.app.note(problem, true),
-                Loading::Failed(message) => return Some(Left::Unread(message)),
+                Loading::Failed(message) => return Some(ExitReason::Unread(message)),
                 Loading::Done(job) => {
                     self.loading = None;
                     let preset = Box::new(job.preset.clone());
@@ -326,11 +326,11 @@ impl<'a> Dashboard<'a> {
                     match engine(&self.plan, *job) {
                         Ok(started) => self.take_up(started),
                         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                            return Some(Left::Unread(error.to_string()));
+                            return Some(ExitReason::Unread(error.to_string()));
                         }
                         Err(error) => {
                             let message = format!("cannot start painting: {error}");
-                            return Some(Left::Unstarted(message));
+                            return Some(ExitReason::Unstarted(message));
                         }
                     }
                     // It may have been edited while the pictures were read.

@@ -41,9 +41,9 @@ use signal_hook::consts::SIGINT;
 use self::app::{App, Phase};
 use self::chooser::{Choice, Chooser};
 use self::console::TerminalConsole;
-use self::dashboard::{Dashboard, Left};
+use self::dashboard::{Dashboard, ExitReason};
 use self::log::Log;
-use self::remote::{Arrival, Engine, Started};
+use self::remote::{AttachedRun, Engine, Started};
 use self::theme::Palette;
 use crate::headless;
 use crate::outcome::{Failure, Outcome};
@@ -99,13 +99,13 @@ pub fn paint<'a>(plan: Plan, options: Options, engine: &'a mut Engine<'a>) -> Ou
 ///
 /// # Errors
 /// As for [`paint`].
-pub fn attach(arrival: Arrival, started: Started, options: Options) -> Outcome {
+pub fn attach(attached_run: AttachedRun, started: Started, options: Options) -> Outcome {
     let stays = headless::hangups_are_ignored();
     let terminal = here()?;
     let log = Log::start()?;
     let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
     let library = Library::open();
-    let mut dashboard = Dashboard::attached(arrival, options, &terminal, library, started);
+    let mut dashboard = Dashboard::attached(attached_run, options, &terminal, library, started);
     dashboard.app.log = log.path().map(display_path);
     if stays {
         dashboard.stay_on_hangup();
@@ -141,7 +141,9 @@ pub fn choose(compute: Compute, options: Options, engine: &mut Engine<'_>) -> Ou
         }
         match dashboard.run(&mut console) {
             // Another picture can be chosen.
-            Ok(Left::Unread(message) | Left::Unstarted(message)) => chooser.complain(message),
+            Ok(ExitReason::Unread(message) | ExitReason::Unstarted(message)) => {
+                chooser.report_error(message)
+            }
             left => return close(&dashboard, console, log, left),
         }
     }
@@ -152,7 +154,7 @@ fn close(
     dashboard: &Dashboard<'_>,
     console: TerminalConsole,
     log: Log,
-    left: io::Result<Left>,
+    left: io::Result<ExitReason>,
 ) -> Outcome {
     let graphics = console.capabilities().print;
     drop(console);
@@ -167,7 +169,7 @@ fn here() -> Result<Terminal, Failure> {
 }
 
 /// What is said, and shown, on the ordinary screen afterwards.
-fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcome {
+fn farewell(dashboard: &Dashboard<'_>, left: ExitReason, graphics: Graphics) -> Outcome {
     let app = &dashboard.app;
     let stopped = || match dashboard.signal {
         Some(number) => Err(Failure::Stopped(number)),
@@ -175,8 +177,8 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
         None => Ok(()),
     };
     match (&app.phase, left) {
-        (_, Left::Unread(message)) => Err(Failure::Usage(message)),
-        (_, Left::Unstarted(message)) => Err(Failure::Failed(message)),
+        (_, ExitReason::Unread(message)) => Err(Failure::Usage(message)),
+        (_, ExitReason::Unstarted(message)) => Err(Failure::Failed(message)),
         (
             Phase::Failed {
                 message,
@@ -206,15 +208,15 @@ fn farewell(dashboard: &Dashboard<'_>, left: Left, graphics: Graphics) -> Outcom
             headless::show_picture(output, Some(graphics));
             stopped()
         }
-        (_, Left::Detached) => {
+        (_, ExitReason::Detached) => {
             headless::say(&goes_on(app));
             stopped()
         }
-        (_, Left::AtOnce) => {
+        (_, ExitReason::AtOnce) => {
             headless::say("left before the picture was saved");
             Err(Failure::Stopped(SIGINT as u8))
         }
-        (_, Left::InGoodOrder) => {
+        (_, ExitReason::InGoodOrder) => {
             headless::say("stopped before the first iteration; nothing was saved");
             stopped()
         }

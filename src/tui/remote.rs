@@ -54,7 +54,7 @@ impl Remote {
 
 /// A run that is under way already.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub struct AttachedRun {
     /// The run as it began. Its pictures may be copies; its output, and the
     /// file of its preset where there is one, are told by absolute paths, for
     /// it may have begun in another folder.

@@ -32,7 +32,7 @@ pub use self::presets::{Presets, Row};
 pub use self::slot::Slot;
 pub use self::thumbnails::{Request, Thumbnails};
 pub use self::update::update;
-use impasto_core::preset::Entry;
+use impasto_core::preset::PresetEntry;
 
 /// The three things to choose, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub enum Message {
     /// The window has this size now; pages are as long as its list is high.
     Resized(Rect),
     /// The library's presets, asked for by [`Effect::ListPresets`].
-    Presets(Vec<Entry>),
+    Presets(Vec<PresetEntry>),
     /// Answers [`Request::List`]; the error is a sentence.
     Listed {
         folder: PathBuf,

@@ -12,7 +12,7 @@ mod tests;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyEvent, MouseEvent};
-use impasto_core::preset::{Entry, Preset, differences};
+use impasto_core::preset::{Preset, PresetEntry, differences};
 use impasto_core::protocol::{Command, Event, RestartFrom, Step};
 use impasto_core::text::display_path;
 use ratatui::layout::Rect;
@@ -39,7 +39,7 @@ pub enum Message {
     /// Seconds since the dashboard opened.
     Clock(f64),
     /// The library's presets, asked for by [`Effect::ListPresets`].
-    Presets(Vec<Entry>),
+    Presets(Vec<PresetEntry>),
     /// A preset that was asked for, or why there is none.
     Loaded(Result<Box<Preset>, String>),
     /// The preset's file was saved by somebody, or is wrong now.

@@ -7,9 +7,9 @@ use impasto_core::preset::Word as _;
 use serde::Serialize;
 use tch::Device;
 
+use super::memory_plan::MemoryPlan;
 use super::painter::{Painter, Progress};
 use super::preview::PreviewCopy;
-use super::room::Room;
 use super::{EngineError, Result, device, memory, work};
 
 /// Iterations that are not counted: the first ones find out which kernels are
@@ -120,7 +120,7 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
         steering.push(shown.1);
     }
     let layers = painter.layers();
-    let room = Room::of(painter.job(), &layers, device, painter.precision());
+    let room = MemoryPlan::of(painter.job(), &layers, device, painter.precision());
     let layout = painter.size().and_then(|size| room.layout(size));
     let count = seconds.len() as u32 * block;
     let flops = work::flops(

@@ -28,7 +28,7 @@ pub fn smaller_tile(side: u32) -> Option<u32> {
 
 /// What has to be computed.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand<'a> {
+pub struct Workload<'a> {
     pub preset: &'a Preset,
     /// The layers of the network, as deep as the preset needs it.
     pub layers: &'a [Layer],
@@ -47,7 +47,7 @@ pub struct Layout {
     pub bytes: u64,
 }
 
-impl Demand<'_> {
+impl Workload<'_> {
     /// The best layout for a picture and a style of these sizes and so many
     /// iterations that takes no more than `budget` bytes, in tiles of `tile` if that
     /// is given. None if
@@ -285,7 +285,7 @@ mod tests {
         side: u32,
         budget: u64,
     ) -> Option<Layout> {
-        let demand = Demand {
+        let demand = Workload {
             preset,
             layers: &layers(),
             precision,

@@ -218,7 +218,7 @@ pub struct OnDevice {
 /// The losses of an image as tensors that nobody has to read, on the device
 /// that computed them.
 #[derive(Debug)]
-pub struct Findings {
+pub struct DeviceEvaluation {
     /// As [`Evaluation::gradient`].
     pub gradient: Tensor,
     /// Every loss before its weight and the gradient's magnitude, `[N]`,
@@ -254,13 +254,17 @@ impl OnDevice {
     /// # Errors
     /// When the evaluation has other losses than the readout was made for, and
     /// when libtorch fails.
-    pub fn findings(self, preset: &Preset, readout: &mut Option<Readout>) -> Result<Findings> {
+    pub fn findings(
+        self,
+        preset: &Preset,
+        readout: &mut Option<Readout>,
+    ) -> Result<DeviceEvaluation> {
         let readout = match readout {
             Some(readout) => readout,
             none => none.insert(self.scalars.readout(preset)?),
         };
         let (row, total) = readout.gather(&self.scalars)?;
-        Ok(Findings {
+        Ok(DeviceEvaluation {
             gradient: self.gradient,
             row,
             total,

@@ -16,7 +16,7 @@ pub struct LossRing {
 }
 
 impl LossRing {
-    /// Room for `capacity` rows of so many `numbers` on a device.
+    /// MemoryPlan for `capacity` rows of so many `numbers` on a device.
     ///
     /// # Errors
     /// When one of them is not positive or memory runs out.

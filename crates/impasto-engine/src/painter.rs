@@ -16,13 +16,13 @@ use tch::{Device, Tensor};
 
 use super::descent::{self, Descent, Images, Outcome, Outcomes, Place, Scene};
 use super::loss::Targets;
+use super::memory_plan::MemoryPlan;
 use super::network::Vgg;
 use super::pixels::picture_of;
 use super::precision::{self, Precision};
 use super::preview::PreviewCopy;
-use super::room::Room;
 use super::source_picture::SourcePicture;
-use super::state::State;
+use super::state::StateDict;
 use super::weights::Provenance;
 use super::{EngineError, Result, cuda, device, kernel_check, kernels, memory};
 
@@ -87,7 +87,7 @@ impl Painter {
         let device = device::resolve(job.compute.device)?;
         let precision = precision::resolve(job.compute.precision, device)?;
         if device == Device::Cpu {
-            kernels::wait_politely();
+            kernels::limit_spinning();
         }
         kernel_check::prepare(device);
         tell("reading the network's weights");
@@ -98,7 +98,7 @@ impl Painter {
         timing::mark("the network is read");
         let sizes = job.sizes();
         let descent = Descent::new(&job.preset.optimizer, place);
-        let shortage = Room::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
+        let shortage = MemoryPlan::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
         if let Some(shortage) = shortage {
             return Err(EngineError::OutOfMemory(shortage));
         }
@@ -223,7 +223,7 @@ impl Painter {
         self.arrange(size);
         // Until it is there, the picture of the scale before stays.
         while let Err(error) = self.enter(scale, tell) {
-            self.make_do(error, scale)?;
+            self.handle_out_of_memory(error, scale)?;
         }
         self.scale = Some(scale);
         self.in_scale = 0;
@@ -307,16 +307,16 @@ impl Painter {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn checkpoint(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, State)>> {
+    pub fn checkpoint(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, StateDict)>> {
         self.on_stream(|painter| painter.checkpoint_here(kept))
     }
 
-    fn checkpoint_here(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, State)>> {
+    fn checkpoint_here(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, StateDict)>> {
         self.settle()?;
         let Some(scale) = self.scale else {
             return Ok(None);
         };
-        let mut state = State::new(kept);
+        let mut state = StateDict::new(kept);
         self.descent.save(&mut state)?;
         let position = Position {
             preset: self.job.preset.clone(),
@@ -372,7 +372,7 @@ impl Painter {
         self.sizes.clone_from(&position.sizes);
         self.tile = position.tile;
         self.targets = self.targets_at(scale, tell)?;
-        let state = State::read(contents).map_err(misfit)?;
+        let state = StateDict::read(contents).map_err(misfit)?;
         if let Err(error) = self.descent.restore(&state, size) {
             // Another processor learns in another way: the picture counts.
             let name = if state.has("best") { "best" } else { "image" };

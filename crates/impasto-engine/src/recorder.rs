@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::accelerator::{Graph, Stream, empty_cache, free_and_total, stats};
-use super::evaluate::Findings;
+use super::evaluate::DeviceEvaluation;
 use super::layout::copied;
 use super::{EngineError, Result};
 
@@ -26,13 +26,13 @@ pub trait Work {
     ///
     /// # Errors
     /// When libtorch fails.
-    fn evaluate(&mut self) -> Result<Findings>;
+    fn evaluate(&mut self) -> Result<DeviceEvaluation>;
 
     /// Does the rest, given the findings.
     ///
     /// # Errors
     /// When libtorch fails.
-    fn advance(&mut self, findings: &Findings) -> Result<()>;
+    fn advance(&mut self, findings: &DeviceEvaluation) -> Result<()>;
 
     /// A capture is about to begin: from here on the work uses the same memory
     /// every time.
@@ -69,21 +69,21 @@ enum Phase {
 struct Recorded {
     graph: Graph,
     /// Where every replay leaves them.
-    findings: Findings,
+    findings: DeviceEvaluation,
 }
 
 /// What a run brought.
 #[derive(Debug)]
-pub enum Run {
+pub enum RecordedRun {
     /// Tensors of the caller's own.
-    Eager(Findings),
+    Eager(DeviceEvaluation),
     /// Tensors that the next run writes over.
-    Replayed(Findings),
+    Replayed(DeviceEvaluation),
 }
 
-impl Run {
+impl RecordedRun {
     /// The findings, as they are until the next run.
-    pub fn findings(&self) -> &Findings {
+    pub fn findings(&self) -> &DeviceEvaluation {
         match self {
             Self::Eager(findings) | Self::Replayed(findings) => findings,
         }
@@ -124,11 +124,11 @@ impl Recorder {
     /// # Errors
     /// Those of the work, and when the device failed in a run before. A graph
     /// that cannot be had is none.
-    pub fn run(&mut self, work: &mut dyn Work, able: bool) -> Result<Run> {
+    pub fn run(&mut self, work: &mut dyn Work, able: bool) -> Result<RecordedRun> {
         match &mut self.phase {
             Phase::Recorded(recorded) if able => {
                 recorded.graph.replay()?;
-                Ok(Run::Replayed(recorded.findings.shared()))
+                Ok(RecordedRun::Replayed(recorded.findings.shared()))
             }
             Phase::WarmUp(WARM_UP..) if able => self.record(work),
             phase => {
@@ -137,14 +137,14 @@ impl Recorder {
                 }
                 let findings = work.evaluate()?;
                 work.advance(&findings)?;
-                Ok(Run::Eager(findings))
+                Ok(RecordedRun::Eager(findings))
             }
         }
     }
 
     /// A run that captures the work and compares what the graph finds with what
     /// an eager evaluation of the same image does.
-    fn record(&mut self, work: &mut dyn Work) -> Result<Run> {
+    fn record(&mut self, work: &mut dyn Work) -> Result<RecordedRun> {
         let reference = work.evaluate()?;
         // The first to wait for the device, so that its earlier failures are
         // not taken for the graph's.
@@ -154,7 +154,7 @@ impl Recorder {
                 Ok(recorded) => {
                     let findings = recorded.findings.shared();
                     self.phase = Phase::Recorded(recorded);
-                    return Ok(Run::Replayed(findings));
+                    return Ok(RecordedRun::Replayed(findings));
                 }
                 Err(why) => {
                     self.phase = Phase::Eager;
@@ -165,11 +165,11 @@ impl Recorder {
             }
         }
         work.advance(&reference)?;
-        Ok(Run::Eager(reference))
+        Ok(RecordedRun::Eager(reference))
     }
 
     /// Captures the work and replays it once. On an error nothing was done.
-    fn capture(&self, work: &mut dyn Work, reference: &Findings) -> Result<Recorded> {
+    fn capture(&self, work: &mut dyn Work, reference: &DeviceEvaluation) -> Result<Recorded> {
         make_room(&self.stream);
         work.prepare_capture()?;
         let before: Vec<_> = work
@@ -220,7 +220,7 @@ fn make_room(stream: &Stream) {
     }
 }
 
-impl Findings {
+impl DeviceEvaluation {
     /// The same tensors once more.
     fn shared(&self) -> Self {
         Self {
@@ -233,7 +233,7 @@ impl Findings {
 
 /// By what share of the reference the total is off plus that of the gradient;
 /// NaN where something is not finite. Waits for the device.
-fn distance(found: &Findings, reference: &Findings) -> Result<f64> {
+fn distance(found: &DeviceEvaluation, reference: &DeviceEvaluation) -> Result<f64> {
     let norm = |tensor: &Tensor| tensor.f_norm_scalaropt_dtype(2.0, Kind::Double);
     let numbers = [
         found.total.f_sub(&reference.total)?.f_abs()?,
@@ -254,8 +254,8 @@ fn distance(found: &Findings, reference: &Findings) -> Result<f64> {
 mod tests {
     use super::*;
 
-    fn findings(total: f64, gradient: [f32; 2]) -> Findings {
-        Findings {
+    fn findings(total: f64, gradient: [f32; 2]) -> DeviceEvaluation {
+        DeviceEvaluation {
             gradient: Tensor::from_slice(&gradient),
             row: Tensor::from_slice(&[0f32]),
             total: Tensor::from(total),
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn distances_are_shares_and_nan_is_far() {
         let reference = findings(10.0, [3.0, 4.0]);
-        let to = |found: Findings| distance(&found, &reference).unwrap();
+        let to = |found: DeviceEvaluation| distance(&found, &reference).unwrap();
         assert_eq!(to(findings(10.0, [3.0, 4.0])), 0.0);
         assert!((to(findings(10.1, [3.0, 4.0])) - 0.01).abs() < 1e-6);
         assert!((to(findings(10.0, [3.5, 4.0])) - 0.1).abs() < 1e-6);

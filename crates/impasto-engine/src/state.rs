@@ -11,7 +11,7 @@ use super::{EngineError, Result};
 
 /// Numbers and tensors by their names.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct StateDict {
     /// The bits of each number: JSON knows no infinity.
     numbers: BTreeMap<String, u64>,
     tensors: BTreeMap<String, Tensor>,
@@ -21,7 +21,7 @@ pub struct State {
     kept: BTreeSet<String>,
 }
 
-impl State {
+impl StateDict {
     /// An empty one, to be filled. `kept` names the frozen tensors that the
     /// disk has, so that they are not copied once more.
     pub fn new(kept: BTreeSet<String>) -> Self {
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn numbers_and_tensors_come_back_bit_by_bit() {
-        let mut state = State::new(BTreeSet::from(["old".to_owned()]));
+        let mut state = StateDict::new(BTreeSet::from(["old".to_owned()]));
         let image = Tensor::rand([1, 3, 5, 4], FLOAT_CPU).transpose(2, 3);
         state.put("image", &image).unwrap();
         state.put_number("endless", f64::INFINITY);
@@ -203,7 +203,7 @@ mod tests {
                 .any(|array| array.name == "old" && array.bytes.is_empty())
         );
         contents.frozen.retain(|array| array.name == "new");
-        let state = State::read(contents).unwrap();
+        let state = StateDict::read(contents).unwrap();
         for name in ["image", "new"] {
             assert!(state.tensor(name, Device::Cpu).unwrap().equal(&image));
         }

@@ -1,8 +1,8 @@
 //! A thread around the painter: commands in, events out.
 
-mod keeping;
-mod telling;
-mod thinning;
+mod checkpoints;
+mod reports;
+mod step_throttle;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -25,8 +25,8 @@ use impasto_weights::check_network;
 use super::device;
 use super::painter::Painter;
 use super::preview::PreviewCopy;
-use keeping::Keeper;
-use thinning::Thinning;
+use checkpoints::CheckpointWriter;
+use step_throttle::StepThrottle;
 
 /// How many events may wait for a slow reader before steps are left out.
 const EVENTS_WAITING: usize = 1024;
@@ -58,14 +58,14 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
         outbox,
         slot: preview.clone(),
     };
-    let (mut keeper, from) = match storage.map(Keeper::start).transpose()? {
-        Some((keeper, from)) => (Some(keeper), from),
+    let (mut writer, from) = match storage.map(CheckpointWriter::start).transpose()? {
+        Some((writer, from)) => (Some(writer), from),
         None => (None, None),
     };
     let thread = std::thread::Builder::new()
         .name("painter".to_owned())
         .spawn(move || {
-            let runs = AssertUnwindSafe(|| paint_all(job, &line, keeper.as_mut(), from));
+            let runs = AssertUnwindSafe(|| paint_all(job, &line, writer.as_mut(), from));
             if let Err(panic) = catch_unwind(runs) {
                 let words = panic
                     .downcast_ref::<String>()
@@ -91,7 +91,12 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
 }
 
 /// Paints one run after another, as long as there are restarts.
-fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: Option<Checkpoint>) {
+fn paint_all(
+    job: Job,
+    line: &Line,
+    mut writer: Option<&mut CheckpointWriter>,
+    mut from: Option<Checkpoint>,
+) {
     let mut next = Some(job);
     while let Some(job) = next.take() {
         let mut steps = Steps::new(line, FIRST_STEPS);
@@ -99,7 +104,7 @@ fn paint_all(job: Job, line: &Line, mut keeper: Option<&mut Keeper>, mut from: O
         let output = job.output.clone();
         match begin(job, from.as_ref(), &mut |what| steps.tell(what)) {
             Ok(painter) => {
-                let mut worker = Worker::new(painter, line, steps, keeper.as_deref_mut());
+                let mut worker = Worker::new(painter, line, steps, writer.as_deref_mut());
                 if let Some(Checkpoint { position, .. }) = &from {
                     worker.painted =
                         Duration::try_from_secs_f64(position.elapsed).unwrap_or_default();
@@ -190,7 +195,7 @@ struct Worker<'a> {
     painter: Painter,
     line: &'a Line,
     /// Keeps the run on the disk.
-    keeper: Option<&'a mut Keeper>,
+    writer: Option<&'a mut CheckpointWriter>,
     /// The preparation that is under way; none between two scales.
     steps: Option<Steps<'a>>,
     mode: Mode,
@@ -201,11 +206,11 @@ struct Worker<'a> {
     /// When painting went on; none while paused.
     since: Option<Instant>,
     /// When the memory in use was last told.
-    memory_told: Option<Instant>,
+    memory_reported: Option<Instant>,
     /// How much painting the latest step that was told came after.
     told: Duration,
     /// Which steps are told where there are more than anyone reads.
-    thinning: Thinning,
+    throttle: StepThrottle,
     /// The preview on its way, and after which iteration it was asked for.
     preview: Option<(u32, PreviewCopy)>,
 }
@@ -215,20 +220,20 @@ impl<'a> Worker<'a> {
         painter: Painter,
         line: &'a Line,
         steps: Steps<'a>,
-        keeper: Option<&'a mut Keeper>,
+        writer: Option<&'a mut CheckpointWriter>,
     ) -> Self {
         Self {
             painter,
             line,
-            keeper,
+            writer,
             steps: Some(steps),
             mode: Mode::Running,
             next: None,
             painted: Duration::ZERO,
             since: None,
-            memory_told: None,
+            memory_reported: None,
             told: Duration::ZERO,
-            thinning: Thinning::default(),
+            throttle: StepThrottle::default(),
             preview: None,
         }
     }
@@ -238,7 +243,7 @@ impl<'a> Worker<'a> {
         let result = self.run();
         if self.next.is_none() {
             self.finish(result);
-            self.linger();
+            self.await_restart();
         }
         let (job, output) = self.next?;
         self.line.tell(Event::Restarting { output });
@@ -254,20 +259,20 @@ impl<'a> Worker<'a> {
         });
         self.since = Some(Instant::now());
         loop {
-            self.obey()?;
+            self.handle_commands()?;
             if self.mode == Mode::Stopping || self.painter.is_finished() {
                 self.drain()?;
                 return if self.next.is_none() && !self.painter.is_finished() {
-                    self.keep_at_once()
+                    self.write_checkpoint_now()
                 } else {
                     Ok(())
                 };
             }
             self.prepare_scale()?;
             let progress = self.painter.step()?;
-            self.tell_progress(progress)?;
+            self.report_progress(progress)?;
             self.show_preview(false)?;
-            self.tell_memory();
+            self.report_memory();
             self.keep()?;
             if self.mode == Mode::Single {
                 self.pause()?;
@@ -277,7 +282,7 @@ impl<'a> Worker<'a> {
 
     /// After the end of a run: shows its picture to whoever asks, until a new
     /// run is asked for or nobody is left.
-    fn linger(&mut self) {
+    fn await_restart(&mut self) {
         while self.next.is_none() {
             if let Err(error) = self.show_preview(true) {
                 let iteration = self.painter.iteration();
@@ -290,7 +295,7 @@ impl<'a> Worker<'a> {
                     | Command::Preview { .. }
                     | Command::Snapshot { .. }),
                 ) => {
-                    if let Err(error) = self.carry_out(command) {
+                    if let Err(error) = self.execute(command) {
                         let iteration = self.painter.iteration();
                         let message = error.to_string();
                         self.line.tell(Event::Notice { iteration, message });
@@ -325,7 +330,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Carries out every command that waits; while paused, waits for more.
-    fn obey(&mut self) -> super::Result<()> {
+    fn handle_commands(&mut self) -> super::Result<()> {
         loop {
             let command = if self.mode == Mode::Paused {
                 self.show_preview(true)?;
@@ -337,7 +342,7 @@ impl<'a> Worker<'a> {
                 self.line.inbox.try_recv()
             };
             match command {
-                Ok(command) => self.carry_out(command)?,
+                Ok(command) => self.execute(command)?,
                 Err(TryRecvError::Empty) => return Ok(()),
                 // Nobody is left to stop the run or to see it.
                 Err(TryRecvError::Disconnected) => self.mode = Mode::Stopping,
@@ -348,7 +353,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn carry_out(&mut self, command: Command) -> super::Result<()> {
+    fn execute(&mut self, command: Command) -> super::Result<()> {
         let iteration = self.painter.iteration();
         match command {
             Command::Pause if self.mode == Mode::Paused => {}
@@ -388,11 +393,11 @@ impl<'a> Worker<'a> {
             }
             Command::Snapshot { output } => {
                 self.drain()?;
-                let saved = match &self.keeper {
-                    Some(keeper) if output.as_os_str().is_empty() => {
+                let saved = match &self.writer {
+                    Some(writer) if output.as_os_str().is_empty() => {
                         let snapshot = self.picture_and_recipe();
                         snapshot.and_then(|(picture, recipe)| {
-                            keeper.keep_snapshot(iteration, &picture, &recipe)
+                            writer.save_snapshot(iteration, &picture, &recipe)
                         })
                     }
                     _ => self.save(&output).map(|()| output.clone()),
@@ -419,7 +424,7 @@ impl<'a> Worker<'a> {
             iteration: self.painter.iteration(),
         });
         // A pause may be long.
-        self.keep_at_once()
+        self.write_checkpoint_now()
     }
 
     fn change(&mut self, preset: Preset) -> super::Result<()> {
@@ -429,7 +434,7 @@ impl<'a> Worker<'a> {
         match self.painter.change(preset, &mut |what| steps.tell(what)) {
             Ok(waiting) => {
                 let preset = Box::new(self.painter.job().preset.clone());
-                self.thinning = Thinning::default();
+                self.throttle = StepThrottle::default();
                 self.line.tell(Event::Changed { iteration, preset });
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
@@ -496,7 +501,7 @@ impl<'a> Worker<'a> {
         // What is not painted yet must not take the place of an older picture.
         let saved = match self.painter.iteration() {
             0 => (None, None),
-            _ => self.save_patiently(result.is_ok()),
+            _ => self.save_with_retries(result.is_ok()),
         };
         picture::release(&self.painter.job().output);
         timing::mark("the picture is saved");
@@ -531,12 +536,12 @@ impl<'a> Worker<'a> {
     /// Saves the picture. Where it can be saved nowhere, a run that is kept on
     /// the disk and that `went_well` waits for room: the picture is still in
     /// memory.
-    fn save_patiently(&mut self, went_well: bool) -> (Option<PathBuf>, Option<String>) {
+    fn save_with_retries(&mut self, went_well: bool) -> (Option<PathBuf>, Option<String>) {
         let began = Instant::now();
         let mut told = false;
         loop {
             let problem = match self.save_in_place() {
-                (None, Some(problem)) if self.keeper.is_none() || !went_well => {
+                (None, Some(problem)) if self.writer.is_none() || !went_well => {
                     return self.rescue(problem);
                 }
                 (None, Some(problem)) => problem,
@@ -569,8 +574,8 @@ impl<'a> Worker<'a> {
             Ok(both) => both,
             Err(problem) => return (None, Some(problem)),
         };
-        let keeper = self.keeper.as_ref();
-        let kept = keeper.and_then(|keeper| keeper.keep_result(&picture, &recipe).ok());
+        let writer = self.writer.as_ref();
+        let kept = writer.and_then(|writer| writer.save_result(&picture, &recipe).ok());
         match picture::save(&picture, output, Some(&recipe)) {
             Ok(()) => (Some(output.clone()), None),
             Err(error) => (kept, Some(error.to_string())),

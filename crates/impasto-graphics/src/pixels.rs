@@ -35,7 +35,7 @@ const PLACEHOLDER: char = '\u{10eeee}';
 const FEWEST_PIXELS: u32 = 128 * 128;
 
 /// A scene to encode.
-pub struct Job {
+pub struct EncodeTask {
     pub scene: Scene,
     /// Columns and rows that it has to fit into.
     pub room: (u16, u16),
@@ -81,19 +81,19 @@ impl Encoded {
 
 /// This scene, or the terminal's graphics altogether, could not be encoded.
 #[derive(Debug)]
-pub struct Unable;
+pub struct EncodeError;
 
 /// The thread that encodes, one scene at a time. It ends when this is dropped.
 pub struct Encoder {
-    jobs: SyncSender<Job>,
-    done: Receiver<Result<Encoded, Unable>>,
+    jobs: SyncSender<EncodeTask>,
+    done: Receiver<Result<Encoded, EncodeError>>,
     busy: bool,
 }
 
 impl Encoder {
     /// Starts the thread for a terminal whose cells have `cell` pixels.
     pub fn start(terminal: Capabilities, cell: (u16, u16)) -> io::Result<Self> {
-        let (jobs, inbox) = sync_channel::<Job>(1);
+        let (jobs, inbox) = sync_channel::<EncodeTask>(1);
         let (outbox, done) = sync_channel(1);
         thread::Builder::new()
             .name("picture encoder".to_owned())
@@ -119,7 +119,7 @@ impl Encoder {
     }
 
     /// Begins to encode; does nothing while a scene is in hand.
-    pub fn begin(&mut self, job: Job) -> Result<(), Unable> {
+    pub fn begin(&mut self, job: EncodeTask) -> Result<(), EncodeError> {
         if self.busy {
             return Ok(());
         }
@@ -129,19 +129,19 @@ impl Encoder {
                 Ok(())
             }
             Err(TrySendError::Full(_)) => Ok(()),
-            Err(TrySendError::Disconnected(_)) => Err(Unable),
+            Err(TrySendError::Disconnected(_)) => Err(EncodeError),
         }
     }
 
     /// The scene that was in hand, once it is encoded. Does not wait.
-    pub fn finished(&mut self) -> Option<Result<Encoded, Unable>> {
+    pub fn finished(&mut self) -> Option<Result<Encoded, EncodeError>> {
         match self.done.try_recv() {
             Ok(encoded) => {
                 self.busy = false;
                 Some(encoded)
             }
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(Unable)),
+            Err(TryRecvError::Disconnected) => Some(Err(EncodeError)),
         }
     }
 }
@@ -181,11 +181,11 @@ pub fn cells_for(picture: (u32, u32), room: (u16, u16), cell: (u16, u16)) -> (u1
 }
 
 fn encode(
-    job: &Job,
+    job: &EncodeTask,
     terminal: Capabilities,
     cell: (u16, u16),
     kitty_id: u32,
-) -> Result<Encoded, Unable> {
+) -> Result<Encoded, EncodeError> {
     let (columns, rows) = cells_for(job.scene.size(), job.room, cell);
     let size = Size::new(columns, rows);
     // Whole cells, so that nothing of what was there before shows at an edge.
@@ -198,7 +198,7 @@ fn encode(
         // Sixel is shown pixel by pixel.
         Graphics::Sixel | Graphics::HalfBlocks => full,
     };
-    let mut picture = job.scene.composed(pixels.0, pixels.1).ok_or(Unable)?;
+    let mut picture = job.scene.composed(pixels.0, pixels.1).ok_or(EncodeError)?;
     if let Some(column) = job.scene.split(pixels.0) {
         draw_line(&mut picture, column);
     }
@@ -214,10 +214,10 @@ fn encode(
         Graphics::Sixel => {
             Sixel::new(DynamicImage::ImageRgb8(picture), size, false).map(Protocol::Sixel)
         }
-        Graphics::HalfBlocks => return Err(Unable),
+        Graphics::HalfBlocks => return Err(EncodeError),
     };
     Ok(Encoded {
-        protocol: protocol.map_err(|_| Unable)?,
+        protocol: protocol.map_err(|_| EncodeError)?,
         transmission,
         pixels,
         room: job.room,
@@ -244,11 +244,11 @@ fn kitty_transmission(
     size: Size,
     id: u32,
     tmux: bool,
-) -> Result<String, Unable> {
+) -> Result<String, EncodeError> {
     let mut png = Cursor::new(Vec::new());
     picture
         .write_to(&mut png, ImageFormat::Png)
-        .map_err(|_| Unable)?;
+        .map_err(|_| EncodeError)?;
     let text = STANDARD.encode(png.into_inner());
     let (start, escape, end) = through(tmux);
     let pieces = text.len().div_ceil(PIECE);
@@ -270,11 +270,11 @@ fn kitty_transmission(
 
 /// The picture as iTerm2's protocol sends it, drawn over so many cells. As for
 /// kitty, but this one takes JPEG.
-fn iterm2(picture: &RgbImage, size: Size) -> Result<Iterm2, Unable> {
+fn iterm2(picture: &RgbImage, size: Size) -> Result<Iterm2, EncodeError> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
         .encode_image(picture)
-        .map_err(|_| Unable)?;
+        .map_err(|_| EncodeError)?;
     let (columns, rows) = (size.width, size.height);
     let mut data = String::new();
     for _ in 0..rows {
@@ -319,9 +319,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    fn job(version: u64, room: (u16, u16)) -> Job {
+    fn job(version: u64, room: (u16, u16)) -> EncodeTask {
         let colour = Rgb([200, 30, 60]);
-        Job {
+        EncodeTask {
             scene: Scene::One(Arc::new(RgbImage::from_pixel(30, 20, colour))),
             room,
             most_pixels: u32::MAX,
@@ -341,7 +341,7 @@ mod tests {
         buffer
     }
 
-    fn wait(encoder: &mut Encoder) -> Result<Encoded, Unable> {
+    fn wait(encoder: &mut Encoder) -> Result<Encoded, EncodeError> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(encoded) = encoder.finished() {
@@ -451,7 +451,7 @@ mod tests {
             (Graphics::Iterm, (157, 105)),
             (Graphics::Sixel, (240, 160)),
         ] {
-            let job = Job {
+            let job = EncodeTask {
                 most_pixels: 1,
                 ..job(1, (30, 30))
             };

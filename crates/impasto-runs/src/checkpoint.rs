@@ -43,13 +43,13 @@ struct Header {
     number: u64,
     position: Position,
     numbers: BTreeMap<String, u64>,
-    arrays: Vec<Entry>,
+    arrays: Vec<ArrayHeader>,
     frozen: Vec<Frozen>,
 }
 
 /// An array among those that follow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct ArrayHeader {
     name: String,
     shape: Vec<i64>,
     wide: bool,
@@ -60,7 +60,7 @@ struct Entry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Frozen {
     #[serde(flatten)]
-    entry: Entry,
+    entry: ArrayHeader,
     /// The number of the file, and where in it the array begins.
     file: u64,
     offset: u64,
@@ -368,7 +368,7 @@ impl SizeLimits {
         }
     }
 
-    fn allow<'a>(&self, mut entries: impl Iterator<Item = &'a Entry>, most: usize) -> bool {
+    fn allow<'a>(&self, mut entries: impl Iterator<Item = &'a ArrayHeader>, most: usize) -> bool {
         let mut count = 0;
         entries.all(|entry| {
             count += 1;
@@ -450,8 +450,8 @@ fn damaged(how: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, how)
 }
 
-fn entry(array: &Array) -> Entry {
-    Entry {
+fn entry(array: &Array) -> ArrayHeader {
+    ArrayHeader {
         name: array.name.clone(),
         shape: array.shape.clone(),
         wide: array.wide,
@@ -459,7 +459,7 @@ fn entry(array: &Array) -> Entry {
     }
 }
 
-fn array(entry: Entry, bytes: Vec<u8>) -> Array {
+fn array(entry: ArrayHeader, bytes: Vec<u8>) -> Array {
     Array {
         name: entry.name,
         shape: entry.shape,

@@ -15,7 +15,7 @@
 //!
 //! [`Runs`] is the folder of all runs, [`Run`] one of them. Only the process
 //! that holds a run's [`RunLock`] writes into it. A run whose lock is free is
-//! not being painted, whatever its [`State`] says.
+//! not being painted, whatever its [`RunProgress`] says.
 //!
 //! Files appear whole or not at all, except the two that are appended to. All
 //! of it is private to its owner, and still read with suspicion: bounded, checked,
@@ -53,8 +53,8 @@ pub use metrics::{Metrics, csv};
 pub use name::{NotAName, RunName};
 pub use record::Record;
 pub use run::{NewRun, Run};
-pub use state::{Losses, RunState, Standing, State};
-pub use store::{Entry, Runs};
+pub use state::{Losses, RunProgress, RunState, RunStatus};
+pub use store::{RunEntry, Runs};
 
 /// The number of the format that this version writes and reads.
 pub const FORMAT: u64 = 1;

@@ -12,8 +12,8 @@ use impasto_core::text::display_path;
 
 use super::lock::{self, NoLock, RunLock};
 use super::{
-    FORMAT, Folder, Record, Result, RunError, RunName, Standing, State, checkpoint, clock, digest,
-    files, inputs, log, metrics, plot, state,
+    FORMAT, Folder, Record, Result, RunError, RunName, RunProgress, RunStatus, checkpoint, clock,
+    digest, files, inputs, log, metrics, plot, state,
 };
 
 /// The names of the copies' folder and of the charts.
@@ -216,24 +216,26 @@ impl Run {
 
     /// Where the run stands, as it was written last; unknown if that is missing
     /// or damaged.
-    pub fn state(&self) -> State {
-        self.open_folder()
-            .map_or_else(|_| State::default(), |folder| State::read(&folder))
+    pub fn state(&self) -> RunProgress {
+        self.open_folder().map_or_else(
+            |_| RunProgress::default(),
+            |folder| RunProgress::read(&folder),
+        )
     }
 
     /// Writes where the run stands. What `updated` holds is written as it is.
     ///
     /// # Errors
     /// When it cannot be written. What was written before stays.
-    pub fn write_state(&self, state: &State) -> Result<()> {
+    pub fn write_state(&self, state: &RunProgress) -> Result<()> {
         write_state(&self.open_folder()?, state)
     }
 
     /// How the run is doing, judging by its state and its lock.
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> RunStatus {
         // The lock first: a run that ends meanwhile has written its end.
         let painted = self.is_painting();
-        Standing::of(self.state().state, painted)
+        RunStatus::of(self.state().state, painted)
     }
 
     /// Every step that was written down, in order. Lines that are none are left
@@ -385,11 +387,11 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
         .iter()
         .fold(0, |sum: u32, scale| sum.saturating_add(scale.iterations));
     // A schedule has 64 scales at most.
-    write_state(&opened, &State::new(iterations, scales.len() as u32))?;
+    write_state(&opened, &RunProgress::new(iterations, scales.len() as u32))?;
     Ok(record)
 }
 
-fn write_state(folder: &Folder, state: &State) -> Result<()> {
+fn write_state(folder: &Folder, state: &RunProgress) -> Result<()> {
     let bytes = serde_json::to_vec_pretty(state).map_err(|error| RunError::Unwritable {
         reason: error.to_string(),
     })?;

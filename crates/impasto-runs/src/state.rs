@@ -31,7 +31,7 @@ pub enum RunState {
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct State {
+pub struct RunProgress {
     pub state: RunState,
     /// Iterations done.
     pub iteration: u32,
@@ -68,7 +68,7 @@ pub struct Losses {
     pub total: f64,
 }
 
-impl State {
+impl RunProgress {
     /// The state of a run that has just been made.
     pub fn new(iterations: u32, scales: u32) -> Self {
         Self {
@@ -119,7 +119,7 @@ impl State {
 /// How a run is doing, by what was written and by whether anybody paints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum RunStatus {
     Painting,
     Paused,
     /// Nobody paints it, and it did not end: it can be resumed.
@@ -130,7 +130,7 @@ pub enum Standing {
     Unknown,
 }
 
-impl Standing {
+impl RunStatus {
     pub(super) fn of(state: RunState, painted: bool) -> Self {
         match (state, painted) {
             (RunState::Finished, _) => Self::Finished,

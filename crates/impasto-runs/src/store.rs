@@ -24,7 +24,7 @@ pub struct Runs {
 
 /// A run in the list.
 #[derive(Debug)]
-pub enum Entry {
+pub enum RunEntry {
     Run(Box<Run>),
     /// A folder that cannot be read as a run, and why.
     Broken {
@@ -33,7 +33,7 @@ pub enum Entry {
     },
 }
 
-impl Entry {
+impl RunEntry {
     pub fn name(&self) -> &RunName {
         match self {
             Self::Run(run) => run.name(),
@@ -109,26 +109,26 @@ impl Runs {
     ///
     /// # Errors
     /// When the folder is there but cannot be read.
-    pub fn all(&self) -> Result<Vec<Entry>> {
-        let mut entries: Vec<Entry> = self
+    pub fn all(&self) -> Result<Vec<RunEntry>> {
+        let mut entries: Vec<RunEntry> = self
             .names()?
             .into_iter()
             .map(|name| self.entry(name))
             .collect();
         entries.sort_by_cached_key(|entry| {
             let created = match entry {
-                Entry::Run(run) => Some(run.record().created),
-                Entry::Broken { .. } => None,
+                RunEntry::Run(run) => Some(run.record().created),
+                RunEntry::Broken { .. } => None,
             };
             std::cmp::Reverse((created, entry.name().clone()))
         });
         Ok(entries)
     }
 
-    fn entry(&self, name: RunName) -> Entry {
+    fn entry(&self, name: RunName) -> RunEntry {
         match Run::open(&self.root.join(name.as_str())) {
-            Ok(run) => Entry::Run(Box::new(run)),
-            Err(error) => Entry::Broken { name, error },
+            Ok(run) => RunEntry::Run(Box::new(run)),
+            Err(error) => RunEntry::Broken { name, error },
         }
     }
 
@@ -138,8 +138,8 @@ impl Runs {
     /// [`RunError::NoRuns`], and when the folder cannot be read.
     pub fn latest(&self) -> Result<Run> {
         let runs = self.all()?.into_iter().find_map(|entry| match entry {
-            Entry::Run(run) => Some(*run),
-            Entry::Broken { .. } => None,
+            RunEntry::Run(run) => Some(*run),
+            RunEntry::Broken { .. } => None,
         });
         runs.ok_or(RunError::NoRuns)
     }

@@ -306,11 +306,11 @@ fn who_paints_holds_the_lock() {
     let run = place.run();
     assert!(!run.is_painting());
     assert_eq!(run.painter_pid(), None);
-    assert_eq!(run.standing(), Standing::Interrupted);
+    assert_eq!(run.status(), RunStatus::Interrupted);
     let lock = run.lock().unwrap();
     assert!(run.is_painting());
     assert_eq!(run.painter_pid(), Some(std::process::id()));
-    assert_eq!(run.standing(), Standing::Painting);
+    assert_eq!(run.status(), RunStatus::Painting);
     let error = run.lock().unwrap_err();
     assert!(
         error
@@ -342,16 +342,16 @@ fn who_paints_holds_the_lock() {
 fn a_state_is_read_back_whatever_lies_there() {
     let place = Place::new();
     let run = place.run();
-    let mut state = State {
+    let mut state = RunProgress {
         state: RunState::Finished,
         message: Some("a\u{1b}b".to_owned()),
         output: Some(PathBuf::from("/a/b.png")),
-        ..State::new(50, 2)
+        ..RunProgress::new(50, 2)
     };
     state.note(&step(7, 2));
     run.write_state(&state).unwrap();
     assert_eq!(run.state(), state);
-    assert_eq!(run.standing(), Standing::Finished);
+    assert_eq!(run.status(), RunStatus::Finished);
     use std::os::unix::ffi::OsStrExt;
     state.output = Some(std::ffi::OsStr::from_bytes(b"/\xff.png").into());
     state.note(&Step {
@@ -365,7 +365,7 @@ fn a_state_is_read_back_whatever_lies_there() {
     let path = run.folder().join("state.json");
     for text in ["", "[]", "{\"iteration\": -1}", &" ".repeat(2 << 20)] {
         fs::write(&path, text).unwrap();
-        assert_eq!(run.state(), State::default());
+        assert_eq!(run.state(), RunProgress::default());
     }
     fs::write(&path, "{\"state\": \"dancing\", \"iteration\": 5}").unwrap();
     assert_eq!(
@@ -373,9 +373,9 @@ fn a_state_is_read_back_whatever_lies_there() {
         (RunState::Unknown, 5)
     );
     fs::remove_file(&path).unwrap();
-    assert_eq!(run.standing(), Standing::Unknown);
+    assert_eq!(run.status(), RunStatus::Unknown);
     fs::create_dir(&path).unwrap();
-    assert_eq!(run.standing(), Standing::Unknown);
+    assert_eq!(run.status(), RunStatus::Unknown);
 }
 
 #[test]

@@ -105,9 +105,9 @@ fn unreachable(run: &Run) -> io::Result<RemoteError> {
 
 /// An engine that is not told yet what to paint. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Waiting(Child);
+pub struct IdleEngine(Child);
 
-impl Waiting {
+impl IdleEngine {
     /// Starts one: loading libtorch takes a while, in which there is other work. It
     /// gets `device` ready too, if that is known.
     ///
@@ -139,7 +139,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for IdleEngine {
     fn drop(&mut self) {
         // One that was told what to paint goes on.
         if self.0.stdin.is_some() {
@@ -151,7 +151,7 @@ impl Drop for Waiting {
 
 /// What a waiting engine is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct EngineRequest {
     /// The folder of the run.
     pub folder: PathBuf,
     /// The file that all that happens is appended to.
@@ -163,7 +163,7 @@ pub struct Order {
 /// What stands for [`Output::Replace`]: no absolute path.
 const REPLACE: &str = "replace";
 
-impl Order {
+impl EngineRequest {
     /// To paint a run and no more.
     pub fn new(run: &Run) -> Self {
         Self {
@@ -222,19 +222,19 @@ impl Order {
 /// When it cannot be started, or ends at once.
 pub fn launch(
     run: &Run,
-    order: Order,
-    waiting: Option<Waiting>,
+    order: EngineRequest,
+    waiting: Option<IdleEngine>,
 ) -> Result<Connection, RemoteError> {
     let folder = run.open_folder().map_err(io::Error::other)?;
     let words = folder.file(STDERR_FILE).and_then(|words| words.metadata());
     let before = words.map_or(0, |words| words.len());
     let mut engine = match waiting {
         Some(engine) => engine,
-        None => Waiting::start(None)?,
+        None => IdleEngine::start(None)?,
     };
     // One that waited for hours may have been killed meanwhile.
     if engine.0.try_wait()?.is_some() {
-        engine = Waiting::start(None)?;
+        engine = IdleEngine::start(None)?;
     }
     if let Some(mut stdin) = engine.0.stdin.take() {
         stdin.write_all(&order.bytes())?;
@@ -268,7 +268,7 @@ pub fn launch(
 
 /// Waits for an engine beside everything else, so that nothing stays of one
 /// that ends before this process does.
-fn reap(mut engine: Waiting) -> io::Result<()> {
+fn reap(mut engine: IdleEngine) -> io::Result<()> {
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || drop(engine.0.wait()))
@@ -309,15 +309,15 @@ mod tests {
                 b"/a b/\xff\n\0\0/replace",
             ),
         ] {
-            let order = Order {
+            let order = EngineRequest {
                 folder: odd.clone(),
                 events,
                 output,
             };
             assert_eq!(order.bytes(), wanted);
-            assert_eq!(Order::parsed(wanted), Some(order));
+            assert_eq!(EngineRequest::parsed(wanted), Some(order));
         }
-        assert_eq!(Order::parsed(b""), None);
-        assert_eq!(Order::parsed(b"\0"), None);
+        assert_eq!(EngineRequest::parsed(b""), None);
+        assert_eq!(EngineRequest::parsed(b"\0"), None);
     }
 }

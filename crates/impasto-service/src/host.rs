@@ -20,7 +20,7 @@ use impasto_core::protocol::{Command, Event, Link, PreviewSlot, Step};
 use impasto_core::text::display_path;
 use impasto_runs::checkpoint::Checkpoints;
 use impasto_runs::{
-    Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunState, State, digest_at,
+    Address, Folder, Metrics, Run, RunError, RunLock, RunLog, RunProgress, RunState, digest_at,
 };
 
 use crate::ipc::{Announce, Server, place};
@@ -40,15 +40,15 @@ const MOST_EARLIER_STEPS: usize = 2000;
 
 /// When the host of a run that is over ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitWhen {
     AtOnce,
     /// When nobody looks at it any more.
-    WhenAlone,
+    NoClients,
 }
 
 /// A run that is being painted by this process.
 #[derive(Debug)]
-pub struct Hosted {
+pub struct HostedRun {
     /// The process's own end of the line. Dropping it does not end the run.
     pub link: Link,
     /// Ends after the run.
@@ -93,9 +93,9 @@ pub fn paint(
     lock: RunLock,
     job: Option<Job>,
     output: &Output,
-    ending: Ending,
+    ending: ExitWhen,
     start: StartPainter,
-) -> Result<Hosted, HostError> {
+) -> Result<HostedRun, HostError> {
     let mut job = match job {
         Some(job) => job,
         None => run.job()?,
@@ -117,9 +117,9 @@ pub fn paint(
     if let Output::At(path) = output {
         place.clone_from(path);
     }
-    let mut state = State {
+    let mut state = RunProgress {
         output_sha256: run.state().output_sha256,
-        ..State::new(0, 0)
+        ..RunProgress::new(0, 0)
     };
     let earlier = match &from {
         Some(Checkpoint { position, .. }) => {
@@ -178,7 +178,7 @@ pub fn paint(
     let thread = std::thread::Builder::new()
         .name("host".to_owned())
         .spawn(move || {
-            host.turns();
+            host.run_loop();
             let Host {
                 painter,
                 server,
@@ -198,7 +198,7 @@ pub fn paint(
         events,
         preview: PreviewSlot::default(),
     };
-    Ok(Hosted { link, thread })
+    Ok(HostedRun { link, thread })
 }
 
 /// Looks whether the picture of a run can be saved.
@@ -249,7 +249,7 @@ struct Host {
     outbox: Option<Sender<Event>>,
     metrics: Metrics,
     log: RunLog,
-    state: State,
+    state: RunProgress,
     state_written: Option<Instant>,
     /// The iteration that a run goes on from.
     earlier: Option<u32>,
@@ -265,11 +265,11 @@ struct Host {
     met: bool,
     /// What in the folder cannot be written to at present.
     failing: BTreeSet<&'static str>,
-    ending: Ending,
+    ending: ExitWhen,
 }
 
 impl Host {
-    fn turns(&mut self) {
+    fn run_loop(&mut self) {
         loop {
             // Waits for whichever channel is ready first; the rest is drained below.
             let mut first = None;
@@ -292,16 +292,16 @@ impl Host {
                 let _ = self.painter.commands.send(command);
             }
             if let Some(event) = first {
-                self.hear(event);
+                self.handle_event(event);
                 for _ in 0..MOST_AT_ONCE {
                     let Ok(event) = self.painter.events.try_recv() else {
                         break;
                     };
-                    self.hear(event);
+                    self.handle_event(event);
                 }
                 // At once: a checkpoint must not know more than the losses.
                 let flushed = self.metrics.flush();
-                self.note("losses", flushed.map_err(|error| error.to_string()));
+                self.report_write_error("losses", flushed.map_err(|error| error.to_string()));
             }
             if let Some(preview) = self.painter.preview.take() {
                 self.server.preview(&preview);
@@ -317,13 +317,13 @@ impl Host {
         self.met |= !alone;
         let waited = self.met || self.began.elapsed() >= GRACE;
         match self.ending {
-            Ending::AtOnce => self.over.is_some(),
-            Ending::WhenAlone => self.over.is_some() && alone && waited,
+            ExitWhen::AtOnce => self.over.is_some(),
+            ExitWhen::NoClients => self.over.is_some() && alone && waited,
         }
     }
 
     /// Writes an event down and passes it on.
-    fn hear(&mut self, mut event: Event) {
+    fn handle_event(&mut self, mut event: Event) {
         if let Event::Failed { message, .. } = &mut event
             && self.started
             && self.run.has_checkpoint()
@@ -334,20 +334,20 @@ impl Host {
         let is_start = matches!(event, Event::Started { .. });
         self.started |= is_start;
         if let Event::Restarting { .. } = event {
-            self.set_attempt_aside();
+            self.archive_losses();
         }
-        self.write_down(&event);
-        self.tell(event);
+        self.record_event(&event);
+        self.send_event(event);
         if is_start {
-            self.tell_earlier_steps();
+            self.send_earlier_steps();
             for message in std::mem::take(&mut self.notices) {
                 let iteration = self.iteration;
-                self.hear(Event::Notice { iteration, message });
+                self.handle_event(Event::Notice { iteration, message });
             }
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn send_event(&mut self, event: Event) {
         self.server.publish(&event);
         let step = matches!(event, Event::Step(_));
         let gone = match &self.outbox {
@@ -364,7 +364,7 @@ impl Host {
     }
 
     /// The losses from before the checkpoint, for those who draw them.
-    fn tell_earlier_steps(&mut self) {
+    fn send_earlier_steps(&mut self) {
         if self.earlier.take().is_none() {
             return;
         }
@@ -373,12 +373,12 @@ impl Host {
         let last = steps.len().saturating_sub(1);
         for (index, step) in steps.into_iter().enumerate() {
             if index % every == 0 || index == last {
-                self.tell(Event::Step(step));
+                self.send_event(Event::Step(step));
             }
         }
     }
 
-    fn write_down(&mut self, event: &Event) {
+    fn record_event(&mut self, event: &Event) {
         let words = match event {
             Event::Preparing { what, .. } => Some(what.clone()),
             Event::Started { device, .. } => Some(format!("painting on {device}")),
@@ -429,7 +429,7 @@ impl Host {
         };
         if let Some(words) = words {
             let outcome = self.log.line(&words).map_err(|error| error.to_string());
-            self.note("log", outcome);
+            self.report_write_error("log", outcome);
         }
         if matches!(event, Event::Paused { .. } | Event::Resumed { .. }) {
             self.write_state();
@@ -438,7 +438,7 @@ impl Host {
 
     fn step(&mut self, step: &Step) {
         let appended = self.metrics.append(step);
-        self.note("losses", appended.map_err(|error| error.to_string()));
+        self.report_write_error("losses", appended.map_err(|error| error.to_string()));
         self.state.note(step);
         let due = self
             .state_written
@@ -452,7 +452,7 @@ impl Host {
         self.state_written = Some(Instant::now());
         self.state.updated = impasto_runs::clock::now();
         let written = self.run.write_state(&self.state);
-        self.note("state", written.map_err(|error| error.to_string()));
+        self.report_write_error("state", written.map_err(|error| error.to_string()));
     }
 
     fn end(&mut self, state: RunState, output: Option<&Path>, message: Option<&str>) {
@@ -470,7 +470,7 @@ impl Host {
         self.write_state();
         if self.iteration > 0 {
             let written = self.run.write_plots();
-            self.note("chart", written.map_err(|error| error.to_string()));
+            self.report_write_error("chart", written.map_err(|error| error.to_string()));
         }
         if state == RunState::Finished {
             // Nothing is left to go on with.
@@ -479,7 +479,7 @@ impl Host {
     }
 
     /// The losses of a run that is begun anew would mix with the new ones.
-    fn set_attempt_aside(&mut self) {
+    fn archive_losses(&mut self) {
         self.over = None;
         self.state.state = RunState::Painting;
         (self.state.output, self.state.message) = (None, None);
@@ -490,13 +490,13 @@ impl Host {
         }
         match Metrics::open(&self.folder, Some(0)) {
             Ok(metrics) => self.metrics = metrics,
-            Err(error) => self.note("losses", Err(error.to_string())),
+            Err(error) => self.report_write_error("losses", Err(error.to_string())),
         }
     }
 
     /// Tells once that something in the folder cannot be written to; again only
     /// after it could be.
-    fn note(&mut self, what: &'static str, outcome: Result<(), String>) {
+    fn report_write_error(&mut self, what: &'static str, outcome: Result<(), String>) {
         let Err(why) = outcome else {
             self.failing.remove(what);
             return;
@@ -504,7 +504,7 @@ impl Host {
         if self.failing.insert(what) {
             let message = format!("{why}; painting goes on, and writing the {what} is tried again");
             let iteration = self.iteration;
-            self.tell(Event::Notice { iteration, message });
+            self.send_event(Event::Notice { iteration, message });
         }
     }
 }

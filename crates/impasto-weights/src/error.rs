@@ -10,17 +10,17 @@ use super::Convention;
 
 /// Why a weights file cannot be used.
 #[derive(Debug, Error)]
-#[error("Cannot use the weights in {file}: {flaw}")]
+#[error("Cannot use the weights in {file}: {kind}")]
 pub struct WeightsError {
     /// The file's name, fit for a terminal.
     pub file: String,
-    pub flaw: Flaw,
+    pub kind: WeightsErrorKind,
 }
 
 /// What is wrong with a weights file. Names that come out of the file are cut
 /// short and fit for a terminal.
 #[derive(Debug, Error)]
-pub enum Flaw {
+pub enum WeightsErrorKind {
     #[error("there is no such file. Check the name and the folder you are in.")]
     NotFound,
 
@@ -75,16 +75,16 @@ pub enum Flaw {
     StrangeConvention(String),
 }
 
-impl Flaw {
+impl WeightsErrorKind {
     pub(super) fn of(self, path: &Path) -> WeightsError {
         WeightsError {
             file: display_path(path),
-            flaw: self,
+            kind: self,
         }
     }
 }
 
-impl From<io::Error> for Flaw {
+impl From<io::Error> for WeightsErrorKind {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early".to_owned()),
@@ -94,12 +94,12 @@ impl From<io::Error> for Flaw {
     }
 }
 
-pub(super) fn damaged(reason: impl Into<String>) -> Flaw {
-    Flaw::Damaged(reason.into())
+pub(super) fn damaged(reason: impl Into<String>) -> WeightsErrorKind {
+    WeightsErrorKind::Damaged(reason.into())
 }
 
-pub(super) fn unsupported(what: impl Into<String>) -> Flaw {
-    Flaw::Unsupported(what.into())
+pub(super) fn unsupported(what: impl Into<String>) -> WeightsErrorKind {
+    WeightsErrorKind::Unsupported(what.into())
 }
 
 /// A name out of a file, between backticks: at most 80 characters, none of

@@ -15,7 +15,9 @@ use std::time::Duration;
 use impasto_core::text::display_path;
 
 use super::error::shown;
-use super::{About, Convention, File, Flaw, NetworkError, Networks, Offer, WeightsError};
+use super::{
+    About, Convention, File, NetworkError, Networks, Offer, WeightsError, WeightsErrorKind,
+};
 
 mod error;
 mod http;
@@ -35,13 +37,13 @@ pub const MAX_BYTES: u64 = 2 << 30;
 
 /// What to get, from where, and under which name.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct FetchRequest {
     /// The network's name once it is installed.
     pub name: String,
     pub source: Source,
     /// Whether a network of that name may be replaced.
     pub replace: bool,
-    pub patience: Patience,
+    pub patience: Retries,
 }
 
 /// Where a network comes from.
@@ -67,7 +69,7 @@ impl Source {
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct Retries {
     /// After so many breaks in a row, between which next to nothing came, it
     /// is given up.
     pub tries: u32,
@@ -79,7 +81,7 @@ pub struct Patience {
     pub min_bytes: u64,
 }
 
-impl Default for Patience {
+impl Default for Retries {
     fn default() -> Self {
         Self {
             tries: 5,
@@ -90,7 +92,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl Retries {
     /// How long to wait after so many breaks in a row.
     fn pause_after(&self, failures: u32) -> Duration {
         let times = 1_u32.checked_shl(failures.saturating_sub(1));
@@ -155,13 +157,13 @@ impl Fetched {
 /// When the name cannot be taken, when the network cannot be fetched, is not
 /// what was published, or cannot be read, and when it is being fetched already.
 pub fn fetch(
-    order: &Order,
+    order: &FetchRequest,
     networks: &Networks,
     progress: &mut dyn FnMut(Progress),
     stop: &dyn Fn() -> bool,
 ) -> Result<Fetched, FetchError> {
     networks.vacancy(&order.name, order.replace)?;
-    let errand = Errand {
+    let errand = Fetching {
         order,
         networks,
         progress,
@@ -175,14 +177,14 @@ pub fn fetch(
 }
 
 /// One order under way.
-struct Errand<'a> {
-    order: &'a Order,
+struct Fetching<'a> {
+    order: &'a FetchRequest,
     networks: &'a Networks,
     progress: &'a mut dyn FnMut(Progress),
     stop: &'a dyn Fn() -> bool,
 }
 
-impl Errand<'_> {
+impl Fetching<'_> {
     fn file(self, path: &Path, stated: Option<Convention>) -> Result<Fetched, FetchError> {
         (self.progress)(Progress::Reading);
         let file = super::read(path, stated)?;
@@ -208,7 +210,7 @@ impl Errand<'_> {
         (self.progress)(Progress::Reading);
         let file = match super::read_file(part.path(), stated) {
             Ok((file, _)) => file,
-            Err(flaw) => return Err(refused(&url, part, flaw)),
+            Err(kind) => return Err(refused(&url, part, kind)),
         };
         let about = About {
             source: url.shown().to_owned(),
@@ -243,7 +245,7 @@ impl Errand<'_> {
         (self.progress)(Progress::Reading);
         let file = match super::read_file(part.path(), Some(offer.convention)) {
             Ok((file, _)) => file,
-            Err(flaw) => return Err(refused(&url, part, flaw)),
+            Err(kind) => return Err(refused(&url, part, kind)),
         };
         let about = About {
             source: url.shown().to_owned(),
@@ -338,10 +340,10 @@ fn recognised(offer: &Offer, part: &Part) -> Result<File, String> {
     // Without a word on the convention only values that are known are taken.
     let file = match super::read_file(part.path(), None) {
         Ok((file, _)) => file,
-        Err(Flaw::UnknownConvention) => {
+        Err(WeightsErrorKind::UnknownConvention) => {
             return Err("its values are not those of the published network".to_owned());
         }
-        Err(flaw) => return Err(flaw.to_string()),
+        Err(kind) => return Err(kind.to_string()),
     };
     let same = file.architecture == offer.architecture
         && file.convention == offer.convention
@@ -351,17 +353,17 @@ fn recognised(offer: &Offer, part: &Part) -> Result<File, String> {
 
 /// What is wrong with a file that came whole. It is kept only where another
 /// order could make something of it.
-fn refused(url: &Url, part: Part, flaw: Flaw) -> FetchError {
-    match flaw {
-        Flaw::UnknownConvention
-        | Flaw::StrangeConvention(_)
-        | Flaw::OtherConvention { .. }
-        | Flaw::Unreadable(_) => {}
+fn refused(url: &Url, part: Part, kind: WeightsErrorKind) -> FetchError {
+    match kind {
+        WeightsErrorKind::UnknownConvention
+        | WeightsErrorKind::StrangeConvention(_)
+        | WeightsErrorKind::OtherConvention { .. }
+        | WeightsErrorKind::Unreadable(_) => {}
         _ => part.remove(),
     }
     FetchError::Weights(WeightsError {
         file: url.shown().to_owned(),
-        flaw,
+        kind,
     })
 }
 
@@ -371,7 +373,7 @@ mod tests {
 
     #[test]
     fn pauses_double() {
-        let patience = Patience::default();
+        let patience = Retries::default();
         let seconds = [1, 2, 3, 4].map(|failures| patience.pause_after(failures).as_secs());
         assert_eq!(seconds, [1, 2, 4, 8]);
         // However long it goes on.

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::error::quoted;
-use super::{Convention, Flaw, UnknownConvention};
+use super::{Convention, UnknownConvention, WeightsErrorKind};
 
 /// The key in a safetensors header that states the convention.
 const KEY: &str = "convention";
@@ -115,16 +115,16 @@ impl Known {
 /// # Errors
 /// When nothing tells, when the header states one that is not known, and when
 /// `stated` is not that of weights that are known.
-pub(super) fn tell(
+pub(super) fn identify(
     stated: Option<Convention>,
     metadata: &BTreeMap<String, String>,
     sha256: &str,
     first: &[f32],
-) -> Result<Convention, Flaw> {
+) -> Result<Convention, WeightsErrorKind> {
     let known = KNOWN.iter().find(|known| known.is(sha256, first));
     match (known, stated, metadata.get(KEY)) {
         (Some(known), Some(stated), _) if known.convention != stated => {
-            Err(Flaw::OtherConvention {
+            Err(WeightsErrorKind::OtherConvention {
                 what: known.what,
                 known: known.convention,
                 stated,
@@ -132,10 +132,9 @@ pub(super) fn tell(
         }
         (Some(known), ..) => Ok(known.convention),
         (None, Some(stated), _) => Ok(stated),
-        (None, None, Some(name)) => {
-            (name.parse()).map_err(|UnknownConvention| Flaw::StrangeConvention(quoted(name)))
-        }
-        (None, None, None) => Err(Flaw::UnknownConvention),
+        (None, None, Some(name)) => (name.parse())
+            .map_err(|UnknownConvention| WeightsErrorKind::StrangeConvention(quoted(name))),
+        (None, None, None) => Err(WeightsErrorKind::UnknownConvention),
     }
 }
 
@@ -152,8 +151,8 @@ mod tests {
         values
     }
 
-    fn tell_plainly(first: &[f32]) -> Result<Convention, Flaw> {
-        tell(None, &BTreeMap::new(), "", first)
+    fn identify_by_values(first: &[f32]) -> Result<Convention, WeightsErrorKind> {
+        identify(None, &BTreeMap::new(), "", first)
     }
 
     #[test]
@@ -166,7 +165,7 @@ mod tests {
         for known in &KNOWN {
             for round in roundings {
                 let first = first(known, round);
-                assert_eq!(tell_plainly(&first).unwrap(), known.convention);
+                assert_eq!(identify_by_values(&first).unwrap(), known.convention);
                 let others = KNOWN.iter().filter(|other| other.is("", &first));
                 assert_eq!(others.count(), 1, "{}", known.what);
             }
@@ -175,10 +174,10 @@ mod tests {
 
     #[test]
     fn known_files_are_known_by_their_digest() {
-        let tell = |sha256| tell(None, &BTreeMap::new(), sha256, &[]);
-        assert_eq!(tell("d01eb7cb00").unwrap(), Convention::BgrMinusMean);
-        assert_eq!(tell("dcbb9e9d00").unwrap(), Convention::RgbImageNet);
-        assert!(tell("00d01eb7cb").is_err());
+        let identify = |sha256| identify(None, &BTreeMap::new(), sha256, &[]);
+        assert_eq!(identify("d01eb7cb00").unwrap(), Convention::BgrMinusMean);
+        assert_eq!(identify("dcbb9e9d00").unwrap(), Convention::RgbImageNet);
+        assert!(identify("00d01eb7cb").is_err());
     }
 
     #[test]
@@ -186,22 +185,27 @@ mod tests {
         let mut altered = first(&KNOWN[0], |value| value);
         altered[0] *= -1.0;
         for first in [&altered[..], &[0.0; 64 * 27], &[], &[f32::NAN; 64 * 27]] {
-            assert!(matches!(tell_plainly(first), Err(Flaw::UnknownConvention)));
+            assert!(matches!(
+                identify_by_values(first),
+                Err(WeightsErrorKind::UnknownConvention)
+            ));
             for convention in Convention::ALL {
                 let none = BTreeMap::new();
                 assert_eq!(
-                    tell(Some(convention), &none, "", first).unwrap(),
+                    identify(Some(convention), &none, "", first).unwrap(),
                     convention
                 );
                 let header = BTreeMap::from([(KEY.to_owned(), convention.to_string())]);
-                assert_eq!(tell(None, &header, "", first).unwrap(), convention);
+                assert_eq!(identify(None, &header, "", first).unwrap(), convention);
                 // The user's word stands above the header's.
                 let other = Convention::ALL[usize::from(convention == Convention::ALL[0])];
-                assert_eq!(tell(Some(other), &header, "", first).unwrap(), other);
+                assert_eq!(identify(Some(other), &header, "", first).unwrap(), other);
             }
         }
         let header = BTreeMap::from([(KEY.to_owned(), "rgb\u{1b}".to_owned())]);
-        let error = tell(None, &header, "", &altered).unwrap_err().to_string();
+        let error = identify(None, &header, "", &altered)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("`rgb\\u{1b}`"), "{error}");
     }
 
@@ -209,13 +213,13 @@ mod tests {
     fn a_statement_against_known_weights_is_refused() {
         let first = first(&KNOWN[2], |value| value);
         let none = BTreeMap::new();
-        let error = tell(Some(Convention::BgrMinusMean), &none, "", &first).unwrap_err();
+        let error = identify(Some(Convention::BgrMinusMean), &none, "", &first).unwrap_err();
         assert_eq!(
             error.to_string(),
             "these are known weights (torchvision's VGG-16), whose convention is rgb-imagenet, \
              not bgr-minus-mean. Leave the convention out."
         );
-        let same = tell(Some(Convention::RgbImageNet), &none, "", &first);
+        let same = identify(Some(Convention::RgbImageNet), &none, "", &first);
         assert_eq!(same.unwrap(), Convention::RgbImageNet);
     }
 }

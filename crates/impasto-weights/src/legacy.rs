@@ -5,11 +5,11 @@
 
 use std::io::{Read, Seek};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted, unsupported};
 use super::pickle::{Node, Pickle};
 use super::source::Source;
-use super::state_dict::{self, Outside, Storage};
+use super::state_dict::{self, Storage, Storages};
 use super::tensor::{Region, Tensor};
 
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
@@ -23,11 +23,13 @@ pub(super) fn recognise(beginning: &[u8; 512]) -> bool {
 }
 
 /// The tensors of a file.
-pub(super) fn read<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Tensor>, Flaw> {
+pub(super) fn read<R: Read + Seek>(
+    source: &mut Source<R>,
+) -> Result<Vec<Tensor>, WeightsErrorKind> {
     let mut stream = source.stream(0)?;
     let magic = Pickle::read(&mut stream)?;
     if !matches!(magic.get(magic.root()), Node::Int(MAGIC)) {
-        return Err(Flaw::UnknownFormat);
+        return Err(WeightsErrorKind::UnknownFormat);
     }
     let version = Pickle::read(&mut stream)?;
     if version.count(version.root()) != Some(VERSION) {
@@ -43,7 +45,7 @@ pub(super) fn read<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Tensor>
     let mut position = stream.stream_position()?;
 
     let mut described = state_dict::storages(&pickle)?;
-    let mut outside = Outside::default();
+    let mut outside = Storages::default();
     let listed = keys
         .list(keys.root())
         .ok_or_else(|| damaged("its list of storages is missing"))?;

@@ -46,10 +46,11 @@ mod vgg;
 mod zip;
 
 pub use convention::{Convention, UnknownConvention};
-pub use error::{Flaw, WeightsError};
+pub use error::{WeightsError, WeightsErrorKind};
 pub use impasto_core::preset::Architecture;
 pub use networks::{
-    BUILT_IN, Entry, Installed, NetworkError, Networks, State, Verified, check_network,
+    BUILT_IN, Installed, NetworkEntry, NetworkError, NetworkStatus, Networks, Verified,
+    check_network,
 };
 pub use offers::{OFFERS, Offer};
 pub use store::About;
@@ -134,7 +135,7 @@ pub enum Format {
 /// network from the first one on, with their shapes and finite values; and when
 /// the convention is not known, or not the one that was stated.
 pub fn read(path: &Path, stated: Option<Convention>) -> Result<File, WeightsError> {
-    let read = read_file(path, stated).map_err(|flaw| flaw.of(path));
+    let read = read_file(path, stated).map_err(|kind| kind.of(path));
     read.map(|(file, _)| file)
 }
 
@@ -142,10 +143,10 @@ pub fn read(path: &Path, stated: Option<Convention>) -> Result<File, WeightsErro
 fn read_file(
     path: &Path,
     stated: Option<Convention>,
-) -> Result<(File, BTreeMap<String, String>), Flaw> {
+) -> Result<(File, BTreeMap<String, String>), WeightsErrorKind> {
     // Asked before it is opened, since opening a pipe waits for a writer.
     if !fs::metadata(path)?.is_file() {
-        return Err(Flaw::NotOrdinary);
+        return Err(WeightsErrorKind::NotOrdinary);
     }
     let mut file = fs::File::open(path)?;
     // The header first: a large file that is no network is told at once.
@@ -166,12 +167,12 @@ fn read_file(
         };
         let values = [&convolution.weight, &convolution.bias];
         if !values.into_iter().flatten().all(|value| value.is_finite()) {
-            return Err(Flaw::NotFinite(convolution.name()));
+            return Err(WeightsErrorKind::NotFinite(convolution.name()));
         }
         convolutions.push(convolution);
     }
     let first = convolutions.first().map_or(&[][..], |first| &first.weight);
-    let convention = known_weights::tell(stated, &archive.metadata, &sha256, first)?;
+    let convention = known_weights::identify(stated, &archive.metadata, &sha256, first)?;
     let file = File {
         architecture,
         convolutions,
@@ -199,7 +200,7 @@ impl<R: Read + Seek> Archive<R> {
     /// # Errors
     /// When it cannot be read, is of no known format, is damaged, or asks for
     /// anything but tensors.
-    pub fn open(reader: R) -> Result<Self, Flaw> {
+    pub fn open(reader: R) -> Result<Self, WeightsErrorKind> {
         let mut source = Source::new(reader)?;
         let beginning = source.beginning()?;
         let mut metadata = BTreeMap::new();
@@ -214,7 +215,7 @@ impl<R: Read + Seek> Archive<R> {
             metadata = header;
             (Format::Safetensors, tensors)
         } else {
-            return Err(Flaw::UnknownFormat);
+            return Err(WeightsErrorKind::UnknownFormat);
         };
         Ok(Self {
             source,
@@ -230,7 +231,7 @@ impl<R: Read + Seek> Archive<R> {
     /// # Errors
     /// When the tensor is of another type than a float, does not fit into the
     /// file, has gaps, or does not match its checksum.
-    pub fn values(&mut self, tensor: &Tensor) -> Result<Vec<f32>, Flaw> {
+    pub fn values(&mut self, tensor: &Tensor) -> Result<Vec<f32>, WeightsErrorKind> {
         tensor.values(&mut self.source)
     }
 }

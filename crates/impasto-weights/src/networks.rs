@@ -11,7 +11,7 @@ use impasto_core::preset::Network;
 use impasto_core::text::display_path;
 
 use super::error::quoted;
-use super::{About, Architecture, File, Flaw, OFFERS, Offer, store};
+use super::{About, Architecture, File, OFFERS, Offer, WeightsErrorKind, store};
 
 mod error;
 
@@ -34,11 +34,11 @@ pub struct Networks {
 
 /// A network in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct NetworkEntry {
     /// What to ask for; of a file that is no network's, its name as far as it
     /// can be shown.
     pub name: String,
-    pub state: State,
+    pub state: NetworkStatus,
     /// How large it is, or will be once it is installed.
     pub bytes: u64,
     /// An address or a file's name.
@@ -51,7 +51,7 @@ pub struct Entry {
 
 /// Whether a network can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum NetworkStatus {
     BuiltIn,
     Installed,
     Fetchable,
@@ -127,8 +127,8 @@ impl Networks {
     /// others by name. Of files only the headers are read, so that a file may
     /// be listed as installed whose values are damaged. A folder that cannot be
     /// read counts as empty.
-    pub fn list(&self) -> Vec<Entry> {
-        let mut list: Vec<Entry> = self.files().map(|path| entry(&path)).collect();
+    pub fn list(&self) -> Vec<NetworkEntry> {
+        let mut list: Vec<NetworkEntry> = self.files().map(|path| entry(&path)).collect();
         for offer in &OFFERS {
             if !list.iter().any(|entry| entry.name == offer.name) {
                 list.push(fetchable(offer));
@@ -150,15 +150,15 @@ impl Networks {
         let path = self.path(name)?;
         let stored = match store::read(&path) {
             Ok(stored) => stored,
-            Err(Flaw::NotFound) => return Err(self.missing(name)),
-            Err(flaw) => {
+            Err(WeightsErrorKind::NotFound) => return Err(self.missing(name)),
+            Err(kind) => {
                 let get = match Offer::find(name) {
                     Some(_) => format!("`impasto weights fetch {name}`"),
                     None => format!("`impasto weights import FILE --name {name}`"),
                 };
                 return Err(NetworkError::Broken {
                     name: name.to_owned(),
-                    error: flaw.of(&path),
+                    error: kind.of(&path),
                     get,
                 });
             }
@@ -294,10 +294,10 @@ pub(super) fn check_name(name: &str) -> Result<(), NetworkError> {
     Ok(())
 }
 
-fn built_in() -> Entry {
-    Entry {
+fn built_in() -> NetworkEntry {
+    NetworkEntry {
         name: BUILT_IN.to_owned(),
-        state: State::BuiltIn,
+        state: NetworkStatus::BuiltIn,
         bytes: BUILT_IN_BYTES,
         source: None,
         licence: Some("CC-BY-4.0".to_owned()),
@@ -306,14 +306,14 @@ fn built_in() -> Entry {
     }
 }
 
-fn fetchable(offer: &Offer) -> Entry {
+fn fetchable(offer: &Offer) -> NetworkEntry {
     let deepest = match offer.architecture {
         Architecture::Vgg16 => "relu5_3",
         Architecture::Vgg19 => "relu5_4",
     };
-    Entry {
+    NetworkEntry {
         name: offer.name.to_owned(),
-        state: State::Fetchable,
+        state: NetworkStatus::Fetchable,
         bytes: offer.installed_bytes(),
         source: Some(offer.url.to_owned()),
         licence: Some(offer.licence.to_owned()),
@@ -323,11 +323,11 @@ fn fetchable(offer: &Offer) -> Entry {
 }
 
 /// What a file in the folder is.
-fn entry(path: &Path) -> Entry {
+fn entry(path: &Path) -> NetworkEntry {
     let stem = path.file_stem().unwrap_or_default();
-    let mut entry = Entry {
+    let mut entry = NetworkEntry {
         name: display_path(Path::new(stem)),
-        state: State::Installed,
+        state: NetworkStatus::Installed,
         bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
         source: None,
         licence: None,
@@ -335,7 +335,7 @@ fn entry(path: &Path) -> Entry {
         deepest: None,
     };
     if let Err(error) = check_name(&stem.to_string_lossy()) {
-        entry.state = State::Broken(error.to_string());
+        entry.state = NetworkStatus::Broken(error.to_string());
         return entry;
     }
     match store::glance(path) {
@@ -345,7 +345,7 @@ fn entry(path: &Path) -> Entry {
             entry.architecture = Some(glance.architecture);
             entry.deepest = Some(glance.deepest);
         }
-        Err(flaw) => entry.state = State::Broken(flaw.to_string()),
+        Err(kind) => entry.state = NetworkStatus::Broken(kind.to_string()),
     }
     entry
 }
@@ -368,7 +368,7 @@ fn write(
         .tempfile_in(folder)?;
     store::write(staging.as_file(), network, about, scales)?;
     staging.as_file().sync_all()?;
-    let stored = store::read(staging.path()).map_err(|flaw| io::Error::other(flaw.to_string()))?;
+    let stored = store::read(staging.path()).map_err(|kind| io::Error::other(kind.to_string()))?;
     if stored.file.convolutions != network.convolutions || stored.scales != scales {
         return Err(io::Error::other("it does not hold what was written"));
     }

@@ -15,7 +15,7 @@ use std::io::{BufRead, Read};
 
 use class::Class;
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted, unsupported};
 
 pub(super) mod class;
@@ -72,7 +72,7 @@ pub(super) struct Pickle {
 
 impl Pickle {
     /// Reads one pickle and leaves the stream after its last byte.
-    pub fn read(stream: &mut impl BufRead) -> Result<Self, Flaw> {
+    pub fn read(stream: &mut impl BufRead) -> Result<Self, WeightsErrorKind> {
         let mut machine = Machine {
             stream: stream.take(MAX_BYTES),
             nodes: Vec::new(),
@@ -147,7 +147,7 @@ struct Machine<R> {
 }
 
 impl<R: BufRead> Machine<R> {
-    fn run(&mut self) -> Result<Id, Flaw> {
+    fn run(&mut self) -> Result<Id, WeightsErrorKind> {
         for _ in 0..MAX_INSTRUCTIONS {
             let [instruction] = self.array()?;
             if instruction == b'.' {
@@ -161,7 +161,7 @@ impl<R: BufRead> Machine<R> {
         Err(unsupported("its pickle is far longer than a state dict's"))
     }
 
-    fn carry_out(&mut self, instruction: u8) -> Result<(), Flaw> {
+    fn carry_out(&mut self, instruction: u8) -> Result<(), WeightsErrorKind> {
         match instruction {
             // PROTO
             0x80 => match self.array()? {
@@ -294,7 +294,7 @@ impl<R: BufRead> Machine<R> {
         Ok(())
     }
 
-    fn push(&mut self, node: Node) -> Result<(), Flaw> {
+    fn push(&mut self, node: Node) -> Result<(), WeightsErrorKind> {
         let id = u32::try_from(self.nodes.len()).map_err(|_| broken())?;
         self.nodes.push(node);
         self.stack.push(Id(id));
@@ -302,7 +302,7 @@ impl<R: BufRead> Machine<R> {
     }
 
     /// The topmost value, which must not lie below a mark.
-    fn pop(&mut self) -> Result<Id, Flaw> {
+    fn pop(&mut self) -> Result<Id, WeightsErrorKind> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
             return Err(broken());
@@ -310,7 +310,7 @@ impl<R: BufRead> Machine<R> {
         self.stack.pop().ok_or_else(broken)
     }
 
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, Flaw> {
+    fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, WeightsErrorKind> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
             Some(first) if first >= floor => Ok(self.stack.split_off(first)),
@@ -319,12 +319,12 @@ impl<R: BufRead> Machine<R> {
     }
 
     /// Everything above the topmost mark, which goes too.
-    fn pop_mark(&mut self) -> Result<Vec<Id>, Flaw> {
+    fn pop_mark(&mut self) -> Result<Vec<Id>, WeightsErrorKind> {
         let mark = self.marks.pop().ok_or_else(broken)?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn pop_text(&mut self) -> Result<String, Flaw> {
+    fn pop_text(&mut self) -> Result<String, WeightsErrorKind> {
         let id = self.pop()?;
         match &self.nodes[id.0 as usize] {
             Node::Text(text) => Ok(text.clone()),
@@ -333,13 +333,13 @@ impl<R: BufRead> Machine<R> {
     }
 
     /// The topmost value, which stays where it is.
-    fn top(&mut self) -> Result<(Id, &mut Node), Flaw> {
+    fn top(&mut self) -> Result<(Id, &mut Node), WeightsErrorKind> {
         let id = self.pop()?;
         self.stack.push(id);
         Ok((id, &mut self.nodes[id.0 as usize]))
     }
 
-    fn list(&mut self) -> Result<&mut Vec<Id>, Flaw> {
+    fn list(&mut self) -> Result<&mut Vec<Id>, WeightsErrorKind> {
         match self.top()?.1 {
             Node::List(items) => Ok(items),
             _ => Err(broken()),
@@ -347,7 +347,7 @@ impl<R: BufRead> Machine<R> {
     }
 
     /// Puts keys and values, in turn, into the topmost value.
-    fn set(&mut self, items: &[Id]) -> Result<(), Flaw> {
+    fn set(&mut self, items: &[Id]) -> Result<(), WeightsErrorKind> {
         let (pairs, []) = items.as_chunks::<2>() else {
             return Err(broken());
         };
@@ -360,7 +360,7 @@ impl<R: BufRead> Machine<R> {
         }
     }
 
-    fn class(&mut self, module: &str, name: &str) -> Result<(), Flaw> {
+    fn class(&mut self, module: &str, name: &str) -> Result<(), WeightsErrorKind> {
         match Class::find(module, name) {
             Some(class) => self.push(Node::Class(class)),
             None => Err(unsupported(format!(
@@ -370,7 +370,7 @@ impl<R: BufRead> Machine<R> {
         }
     }
 
-    fn call(&mut self) -> Result<(), Flaw> {
+    fn call(&mut self) -> Result<(), WeightsErrorKind> {
         let arguments = self.pop()?;
         let class = self.pop()?;
         let Node::Tuple(items) = &self.nodes[arguments.0 as usize] else {
@@ -391,7 +391,7 @@ impl<R: BufRead> Machine<R> {
     }
 
     /// The entries of a list of pairs: how Python 2 writes an OrderedDict.
-    fn pairs(&mut self, list: Id) -> Result<Vec<(Id, Id)>, Flaw> {
+    fn pairs(&mut self, list: Id) -> Result<Vec<(Id, Id)>, WeightsErrorKind> {
         let Node::List(items) = &self.nodes[list.0 as usize] else {
             return Err(broken());
         };
@@ -413,7 +413,7 @@ impl<R: BufRead> Machine<R> {
 
     /// Attributes (`_metadata`, or whether a parameter is trained) say nothing
     /// about the values, so they are dropped.
-    fn build(&mut self) -> Result<(), Flaw> {
+    fn build(&mut self) -> Result<(), WeightsErrorKind> {
         self.pop()?;
         match self.top()?.1 {
             Node::Dict(_) | Node::Call { .. } => Ok(()),
@@ -421,26 +421,26 @@ impl<R: BufRead> Machine<R> {
         }
     }
 
-    fn remember(&mut self, place: u32) -> Result<(), Flaw> {
+    fn remember(&mut self, place: u32) -> Result<(), WeightsErrorKind> {
         let (id, _) = self.top()?;
         self.memo.insert(place, id);
         Ok(())
     }
 
-    fn recall(&mut self, place: u32) -> Result<(), Flaw> {
+    fn recall(&mut self, place: u32) -> Result<(), WeightsErrorKind> {
         let id = *self.memo.get(&place).ok_or_else(broken)?;
         self.stack.push(id);
         Ok(())
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WeightsErrorKind> {
         let mut bytes = [0; N];
         self.stream.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
     /// A whole number of up to sixteen bytes, the highest bit its sign.
-    fn long(&mut self) -> Result<i128, Flaw> {
+    fn long(&mut self) -> Result<i128, WeightsErrorKind> {
         let [length] = self.array()?;
         let mut bytes = [0; 16];
         let Some(given) = bytes.get_mut(..length.into()) else {
@@ -454,7 +454,7 @@ impl<R: BufRead> Machine<R> {
         Ok(i128::from_le_bytes(bytes) << unused >> unused)
     }
 
-    fn text(&mut self, length: usize) -> Result<(), Flaw> {
+    fn text(&mut self, length: usize) -> Result<(), WeightsErrorKind> {
         if length > MAX_TEXT {
             return Err(unsupported("its pickle holds a very long text"));
         }
@@ -466,7 +466,7 @@ impl<R: BufRead> Machine<R> {
     }
 
     /// The name of a module or class, up to the end of its line.
-    fn line(&mut self) -> Result<String, Flaw> {
+    fn line(&mut self) -> Result<String, WeightsErrorKind> {
         const LONGEST: u64 = 256;
         let mut bytes = Vec::new();
         (&mut self.stream)
@@ -479,7 +479,7 @@ impl<R: BufRead> Machine<R> {
     }
 }
 
-fn broken() -> Flaw {
+fn broken() -> WeightsErrorKind {
     damaged("its pickle makes no sense")
 }
 

@@ -5,16 +5,18 @@
 use std::collections::HashMap;
 use std::io::{Read, Seek};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted, unsupported};
 use super::pickle::{self, Pickle};
 use super::source::Source;
-use super::state_dict::{self, Outside, Storage};
+use super::state_dict::{self, Storage, Storages};
 use super::tensor::{Region, Tensor};
 use super::zip;
 
 /// The tensors of a file.
-pub(super) fn read<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Tensor>, Flaw> {
+pub(super) fn read<R: Read + Seek>(
+    source: &mut Source<R>,
+) -> Result<Vec<Tensor>, WeightsErrorKind> {
     let entries = zip::entries(source)?;
     let folders: Vec<&str> = (entries.iter())
         .filter_map(|entry| entry.name.strip_suffix("data.pkl"))
@@ -40,7 +42,7 @@ pub(super) fn read<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Tensor>
         .ok_or_else(|| damaged("it has no pickle"))?;
     let pickle = Pickle::read(&mut &contents(source, file, pickle::MAX_BYTES)?[..])?;
 
-    let mut outside = Outside::default();
+    let mut outside = Storages::default();
     for (key, (element, count)) in state_dict::storages(&pickle)? {
         let wrong = |what: &str| damaged(format!("storage {} {what}", quoted(&key)));
         let region = *files
@@ -64,7 +66,7 @@ fn contents<R: Read + Seek>(
     source: &mut Source<R>,
     region: Region,
     limit: u64,
-) -> Result<Vec<u8>, Flaw> {
+) -> Result<Vec<u8>, WeightsErrorKind> {
     if region.length > limit {
         return Err(unsupported(
             "one of its entries is far larger than a state dict's",

@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::json;
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted};
 use super::source::Source;
 use super::tensor::{Dtype, Layout, Region, Tensor};
@@ -31,13 +31,13 @@ pub(super) fn recognise(beginning: &[u8; 512]) -> bool {
 /// The tensors of a file and the metadata of its header.
 pub(super) fn read<R: Read + Seek>(
     source: &mut Source<R>,
-) -> Result<(Vec<Tensor>, BTreeMap<String, String>), Flaw> {
+) -> Result<(Vec<Tensor>, BTreeMap<String, String>), WeightsErrorKind> {
     let length = header_length(source.array(0)?)?;
     parse(&source.bytes(8, length)?, source.length())
 }
 
 /// How long the header is, by a file's first eight bytes.
-pub(super) fn header_length(beginning: [u8; 8]) -> Result<u64, Flaw> {
+pub(super) fn header_length(beginning: [u8; 8]) -> Result<u64, WeightsErrorKind> {
     let length = u64::from_le_bytes(beginning);
     if length > MAX_HEADER {
         return Err(damaged("its header is too long"));
@@ -50,7 +50,7 @@ pub(super) fn header_length(beginning: [u8; 8]) -> Result<u64, Flaw> {
 pub(super) fn parse(
     header: &[u8],
     size: u64,
-) -> Result<(Vec<Tensor>, BTreeMap<String, String>), Flaw> {
+) -> Result<(Vec<Tensor>, BTreeMap<String, String>), WeightsErrorKind> {
     let data = 8 + header.len() as u64;
     let header: Header = serde_json::from_slice(header)
         .map_err(|_| damaged("its header is not that of a safetensors file"))?;
@@ -137,7 +137,7 @@ pub(super) fn opening<'a>(
 }
 
 #[derive(serde::Deserialize)]
-struct Entry {
+struct TensorHeader {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: (u64, u64),
@@ -146,7 +146,7 @@ struct Entry {
 struct Header {
     /// In the header's order, and with names that may come twice: whoever
     /// looks a tensor up has to refuse those.
-    tensors: Vec<(String, Entry)>,
+    tensors: Vec<(String, TensorHeader)>,
     metadata: BTreeMap<String, String>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::damaged;
 
 /// How many bytes are held at a time while a tensor is read; a multiple of the
@@ -17,7 +17,7 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read + Seek> Source<R> {
-    pub fn new(mut reader: R) -> Result<Self, Flaw> {
+    pub fn new(mut reader: R) -> Result<Self, WeightsErrorKind> {
         let length = reader.seek(SeekFrom::End(0))?;
         Ok(Self { reader, length })
     }
@@ -27,7 +27,7 @@ impl<R: Read + Seek> Source<R> {
     }
 
     /// Refuses a region that reaches beyond the file's end.
-    pub fn check(&self, start: u64, length: u64) -> Result<(), Flaw> {
+    pub fn check(&self, start: u64, length: u64) -> Result<(), WeightsErrorKind> {
         match start.checked_add(length) {
             Some(end) if end <= self.length => Ok(()),
             _ => Err(damaged("it ends too early")),
@@ -35,7 +35,7 @@ impl<R: Read + Seek> Source<R> {
     }
 
     /// As many bytes as the array holds, from `start` on.
-    pub fn array<const N: usize>(&mut self, start: u64) -> Result<[u8; N], Flaw> {
+    pub fn array<const N: usize>(&mut self, start: u64) -> Result<[u8; N], WeightsErrorKind> {
         let mut bytes = [0; N];
         self.reader.seek(SeekFrom::Start(start))?;
         self.reader.read_exact(&mut bytes)?;
@@ -43,7 +43,7 @@ impl<R: Read + Seek> Source<R> {
     }
 
     /// The bytes of a region, which the caller has found to be small.
-    pub fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, Flaw> {
+    pub fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, WeightsErrorKind> {
         self.check(start, length)?;
         let length = usize::try_from(length).map_err(|_| damaged("a size is out of range"))?;
         let mut bytes = vec![0; length];
@@ -58,7 +58,7 @@ impl<R: Read + Seek> Source<R> {
         start: u64,
         length: u64,
         mut visit: impl FnMut(&[u8]),
-    ) -> Result<(), Flaw> {
+    ) -> Result<(), WeightsErrorKind> {
         self.check(start, length)?;
         self.reader.seek(SeekFrom::Start(start))?;
         let mut chunk = vec![0; CHUNK];
@@ -73,13 +73,13 @@ impl<R: Read + Seek> Source<R> {
     }
 
     /// A stream that begins at `start`; its `stream_position` is the file's.
-    pub fn stream(&mut self, start: u64) -> Result<BufReader<&mut R>, Flaw> {
+    pub fn stream(&mut self, start: u64) -> Result<BufReader<&mut R>, WeightsErrorKind> {
         self.reader.seek(SeekFrom::Start(start))?;
         Ok(BufReader::new(&mut self.reader))
     }
 
     /// The first bytes, with zeros after the end of a shorter file.
-    pub fn beginning<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
+    pub fn beginning<const N: usize>(&mut self) -> Result<[u8; N], WeightsErrorKind> {
         let mut bytes = [0; N];
         let length = usize::try_from(self.length).map_or(N, |length| length.min(N));
         self.reader.seek(SeekFrom::Start(0))?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted, unsupported};
 use super::pickle::class::{Class, Element};
 use super::pickle::{Id, Node, Pickle};
@@ -25,7 +25,7 @@ pub(super) struct Storage {
 
 /// A tensor without its name.
 #[derive(Clone, Debug)]
-pub(super) struct Unnamed {
+pub(super) struct StoredTensor {
     pub dtype: Dtype,
     pub shape: Vec<u64>,
     pub layout: Layout,
@@ -33,20 +33,20 @@ pub(super) struct Unnamed {
 
 /// What lies outside a pickle, by its key.
 #[derive(Debug, Default)]
-pub(super) struct Outside {
+pub(super) struct Storages {
     pub storages: HashMap<String, Storage>,
     /// Only the oldest files keep tensors outside.
-    pub tensors: HashMap<String, Unnamed>,
+    pub tensors: HashMap<String, StoredTensor>,
 }
 
-impl Unnamed {
+impl StoredTensor {
     /// A view of a storage that begins `offset` elements into it.
     pub fn new(
         storage: &Storage,
         offset: u64,
         shape: Vec<u64>,
         strides: Vec<u64>,
-    ) -> Result<Self, Flaw> {
+    ) -> Result<Self, WeightsErrorKind> {
         let start = (offset.checked_mul(storage.bytes))
             .and_then(|bytes| bytes.checked_add(storage.region.start))
             .ok_or_else(|| damaged("a tensor's offset is out of range"))?;
@@ -64,7 +64,9 @@ impl Unnamed {
 
 /// The storages that a pickle says lie outside it, by key: what they are made
 /// of, and how many elements they have.
-pub(super) fn storages(pickle: &Pickle) -> Result<BTreeMap<String, (Element, u64)>, Flaw> {
+pub(super) fn storages(
+    pickle: &Pickle,
+) -> Result<BTreeMap<String, (Element, u64)>, WeightsErrorKind> {
     let mut storages = BTreeMap::new();
     for node in pickle.nodes() {
         let Node::Persistent(id) = node else { continue };
@@ -111,8 +113,11 @@ pub(super) fn key_text(pickle: &Pickle, id: Id) -> Option<String> {
 
 /// The tensors of the state dict: the pickled dictionary itself, or one that
 /// it holds under a customary name.
-pub(super) fn tensors(pickle: &Pickle, outside: &Outside) -> Result<Vec<Tensor>, Flaw> {
-    let none = || Flaw::NotVgg("it holds no state dict".to_owned());
+pub(super) fn tensors(
+    pickle: &Pickle,
+    outside: &Storages,
+) -> Result<Vec<Tensor>, WeightsErrorKind> {
+    let none = || WeightsErrorKind::NotVgg("it holds no state dict".to_owned());
     let Node::Dict(outer) = pickle.get(pickle.root()) else {
         return Err(none());
     };
@@ -129,7 +134,7 @@ pub(super) fn tensors(pickle: &Pickle, outside: &Outside) -> Result<Vec<Tensor>,
         let Some(name) = pickle.text(*name) else {
             continue;
         };
-        if let Some(Unnamed {
+        if let Some(StoredTensor {
             dtype,
             shape,
             layout,
@@ -154,7 +159,11 @@ pub(super) fn tensors(pickle: &Pickle, outside: &Outside) -> Result<Vec<Tensor>,
 }
 
 /// The tensor that a value stands for, if it stands for one.
-fn tensor(pickle: &Pickle, outside: &Outside, mut id: Id) -> Result<Option<Unnamed>, Flaw> {
+fn tensor(
+    pickle: &Pickle,
+    outside: &Storages,
+    mut id: Id,
+) -> Result<Option<StoredTensor>, WeightsErrorKind> {
     let broken = || damaged("a tensor is not described as PyTorch does");
     // A parameter is a tensor in a wrapper, and nothing wraps a parameter.
     if let Node::Call {
@@ -197,7 +206,7 @@ fn tensor(pickle: &Pickle, outside: &Outside, mut id: Id) -> Result<Option<Unnam
             };
             let shape = counts(*shape).ok_or_else(broken)?;
             let strides = counts(*strides).ok_or_else(broken)?;
-            Unnamed::new(storage, offset, shape, strides).map(Some)
+            StoredTensor::new(storage, offset, shape, strides).map(Some)
         }
         Node::Persistent(key) if !outside.tensors.is_empty() => {
             let key = key_text(pickle, *key).ok_or_else(broken)?;

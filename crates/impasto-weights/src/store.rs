@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{damaged, shown};
 use super::tensor::Dtype;
-use super::{Architecture, Archive, Convolution, File, Flaw, safetensors, vgg};
+use super::{Architecture, Archive, Convolution, File, WeightsErrorKind, safetensors, vgg};
 
 /// What a feature map may be multiplied with.
 pub(super) const SCALES: RangeInclusive<f64> = 1e-6..=1e6;
@@ -49,7 +49,7 @@ pub(super) struct Stored {
 }
 
 /// What an installed file says it holds.
-pub(super) struct Glance {
+pub(super) struct StoredHeader {
     pub about: About,
     pub architecture: Architecture,
     /// The deepest layer, such as `relu5_4`.
@@ -118,10 +118,10 @@ pub(super) fn write(
 
 /// Reads and checks an installed file: all that [`read`](super::read) checks,
 /// and that every value is the one that was written.
-pub(super) fn read(path: &Path) -> Result<Stored, Flaw> {
+pub(super) fn read(path: &Path) -> Result<Stored, WeightsErrorKind> {
     let (file, metadata) = super::read_file(path, None)?;
     let Header { about, version } = header(&metadata, file.architecture)?;
-    let scales: Result<Vec<f64>, Flaw> = (file.convolutions.iter())
+    let scales: Result<Vec<f64>, WeightsErrorKind> = (file.convolutions.iter())
         .map(|convolution| scale(&metadata, convolution))
         .collect();
     let tensors_sha256 = tensors_sha256(&file.convolutions);
@@ -138,16 +138,16 @@ pub(super) fn read(path: &Path) -> Result<Stored, Flaw> {
 }
 
 /// Reads an installed file's header only.
-pub(super) fn glance(path: &Path) -> Result<Glance, Flaw> {
+pub(super) fn glance(path: &Path) -> Result<StoredHeader, WeightsErrorKind> {
     if !fs::metadata(path)?.is_file() {
-        return Err(Flaw::NotOrdinary);
+        return Err(WeightsErrorKind::NotOrdinary);
     }
     let archive = Archive::open(fs::File::open(path)?)?;
     let (architecture, planned) = vgg::plan(&archive.tensors)?;
     let Header { about, .. } = header(&archive.metadata, architecture)?;
     let deepest = planned.last().map(|last| (last.block, last.index));
     let (block, index) = deepest.unwrap_or_default();
-    Ok(Glance {
+    Ok(StoredHeader {
         about,
         architecture,
         deepest: format!("relu{block}_{index}"),
@@ -160,7 +160,10 @@ struct Header {
 }
 
 /// What the metadata says besides convention and scales.
-fn header(metadata: &BTreeMap<String, String>, architecture: Architecture) -> Result<Header, Flaw> {
+fn header(
+    metadata: &BTreeMap<String, String>,
+    architecture: Architecture,
+) -> Result<Header, WeightsErrorKind> {
     let text = |key: &str| metadata.get(key).map(|value| shown(value, MAX_TEXT));
     let need = |key: &str| text(key).ok_or_else(|| damaged(format!("its header has no {key}")));
     if need("architecture")? != architecture.name() {
@@ -184,7 +187,10 @@ fn scale_key(convolution: &Convolution) -> String {
     format!("scale.{}", convolution.layer())
 }
 
-fn scale(metadata: &BTreeMap<String, String>, convolution: &Convolution) -> Result<f64, Flaw> {
+fn scale(
+    metadata: &BTreeMap<String, String>,
+    convolution: &Convolution,
+) -> Result<f64, WeightsErrorKind> {
     let key = scale_key(convolution);
     let value = metadata.get(&key).and_then(|value| value.parse().ok());
     value

@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::io::{Read, Seek};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, unsupported};
 use super::pickle::class::Class;
 use super::pickle::{Node, Pickle};
 use super::source::Source;
-use super::state_dict::{self, Outside, Storage, Unnamed};
+use super::state_dict::{self, Storage, Storages, StoredTensor};
 use super::tensor::{Region, Tensor};
 
 const BLOCK: u64 = 512;
@@ -32,13 +32,15 @@ pub(super) fn recognise(beginning: &[u8; 512]) -> bool {
 }
 
 /// The tensors of a file.
-pub(super) fn read<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Tensor>, Flaw> {
+pub(super) fn read<R: Read + Seek>(
+    source: &mut Source<R>,
+) -> Result<Vec<Tensor>, WeightsErrorKind> {
     let files = files(source)?;
     let find = |name: &str| {
         (files.get(name).copied())
             .ok_or_else(|| unsupported("it is a tar file, but not one by PyTorch"))
     };
-    let mut outside = Outside::default();
+    let mut outside = Storages::default();
     storages(source, find("storages")?, &mut outside)?;
     tensors(source, find("tensors")?, &mut outside)?;
     let file = find("pickle")?;
@@ -49,8 +51,8 @@ pub(super) fn read<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Tensor>
 fn storages<R: Read + Seek>(
     source: &mut Source<R>,
     file: Region,
-    outside: &mut Outside,
-) -> Result<(), Flaw> {
+    outside: &mut Storages,
+) -> Result<(), WeightsErrorKind> {
     let mut piece = Piece::new(file);
     for _ in 0..piece.count(source)? {
         let pickle = piece.pickle(source)?;
@@ -87,8 +89,8 @@ fn storages<R: Read + Seek>(
 fn tensors<R: Read + Seek>(
     source: &mut Source<R>,
     file: Region,
-    outside: &mut Outside,
-) -> Result<(), Flaw> {
+    outside: &mut Storages,
+) -> Result<(), WeightsErrorKind> {
     let mut piece = Piece::new(file);
     for _ in 0..piece.count(source)? {
         let pickle = piece.pickle(source)?;
@@ -107,12 +109,12 @@ fn tensors<R: Read + Seek>(
         let mut counts = || {
             (0..dimensions)
                 .map(|_| Ok(u64::from_le_bytes(piece.array(source)?)))
-                .collect::<Result<Vec<u64>, Flaw>>()
+                .collect::<Result<Vec<u64>, WeightsErrorKind>>()
         };
         let shape = counts()?;
         let strides = counts()?;
         let offset = u64::from_le_bytes(piece.array(source)?);
-        let tensor = Unnamed::new(storage, offset, shape, strides)?;
+        let tensor = StoredTensor::new(storage, offset, shape, strides)?;
         if outside.tensors.insert(key, tensor).is_some() {
             return Err(damaged("two tensors share a name"));
         }
@@ -136,7 +138,7 @@ impl Piece {
     }
 
     /// Leaves out so many bytes and tells where they begin.
-    fn skip(&mut self, length: u64) -> Result<u64, Flaw> {
+    fn skip(&mut self, length: u64) -> Result<u64, WeightsErrorKind> {
         let start = self.position;
         self.position = (start.checked_add(length))
             .filter(|&position| position <= self.end)
@@ -147,11 +149,14 @@ impl Piece {
     fn array<R: Read + Seek, const N: usize>(
         &mut self,
         source: &mut Source<R>,
-    ) -> Result<[u8; N], Flaw> {
+    ) -> Result<[u8; N], WeightsErrorKind> {
         source.array(self.skip(N as u64)?)
     }
 
-    fn pickle<R: Read + Seek>(&mut self, source: &mut Source<R>) -> Result<Pickle, Flaw> {
+    fn pickle<R: Read + Seek>(
+        &mut self,
+        source: &mut Source<R>,
+    ) -> Result<Pickle, WeightsErrorKind> {
         let mut stream = source.stream(self.position)?;
         let pickle = Pickle::read(&mut stream)?;
         let length = stream.stream_position()? - self.position;
@@ -160,7 +165,7 @@ impl Piece {
     }
 
     /// A pickled number of things.
-    fn count<R: Read + Seek>(&mut self, source: &mut Source<R>) -> Result<u64, Flaw> {
+    fn count<R: Read + Seek>(&mut self, source: &mut Source<R>) -> Result<u64, WeightsErrorKind> {
         let pickle = self.pickle(source)?;
         (pickle.count(pickle.root()))
             .filter(|&count| count <= MAX_TENSORS)
@@ -169,7 +174,9 @@ impl Piece {
 }
 
 /// The files in the tar file, by name.
-fn files<R: Read + Seek>(source: &mut Source<R>) -> Result<HashMap<String, Region>, Flaw> {
+fn files<R: Read + Seek>(
+    source: &mut Source<R>,
+) -> Result<HashMap<String, Region>, WeightsErrorKind> {
     let mut files = HashMap::new();
     let mut position = 0;
     for _ in 0..MAX_FILES {
@@ -210,6 +217,6 @@ fn octal(field: &[u8]) -> Option<u64> {
     u64::from_str_radix(text.trim_matches([' ', '\0']), 8).ok()
 }
 
-fn broken() -> Flaw {
+fn broken() -> WeightsErrorKind {
     damaged("its list of tensors makes no sense")
 }

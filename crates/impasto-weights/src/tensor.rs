@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use half::{bf16, f16};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted, unsupported};
 use super::source::Source;
 
@@ -81,7 +81,10 @@ impl Tensor {
 
     /// The values as float32, the last dimension innermost. Nothing is
     /// allocated for elements that the file is too short to hold.
-    pub(super) fn values<R: Read + Seek>(&self, source: &mut Source<R>) -> Result<Vec<f32>, Flaw> {
+    pub(super) fn values<R: Read + Seek>(
+        &self,
+        source: &mut Source<R>,
+    ) -> Result<Vec<f32>, WeightsErrorKind> {
         let wrong = |what: &str| damaged(format!("tensor {}: {what}", quoted(&self.name)));
         let Some(size) = self.dtype.bytes() else {
             return Err(unsupported(format!(
@@ -128,7 +131,7 @@ impl Tensor {
 
     /// The strides, if the elements are dense but in another order than the
     /// usual one (channels last, say); none if they are in the usual order.
-    fn order(&self) -> Result<Option<Vec<u64>>, Flaw> {
+    fn order(&self) -> Result<Option<Vec<u64>>, WeightsErrorKind> {
         let Some(strides) = &self.layout.strides else {
             return Ok(None);
         };

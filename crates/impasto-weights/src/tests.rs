@@ -47,7 +47,7 @@ fn fixtures() -> Vec<(String, HashMap<String, Expected>)> {
 
 fn open(name: &str) -> Archive<Cursor<Vec<u8>>> {
     let bytes = fs::read(folder().join(name)).unwrap();
-    Archive::open(Cursor::new(bytes)).unwrap_or_else(|flaw| panic!("{name}: {flaw}"))
+    Archive::open(Cursor::new(bytes)).unwrap_or_else(|kind| panic!("{name}: {kind}"))
 }
 
 fn refuse(bytes: impl Into<Vec<u8>>) -> String {
@@ -89,7 +89,7 @@ fn every_format_and_type_gives_the_values_that_were_saved() {
             assert_eq!(tensor.dtype, dtype, "{place}");
             match (archive.values(&tensor), &expected.values) {
                 (Ok(values), Some(expected)) => assert_eq!(&values, expected, "{place}"),
-                (Err(Flaw::Unsupported(_)), None) => {}
+                (Err(WeightsErrorKind::Unsupported(_)), None) => {}
                 (found, _) => panic!("{place}: {found:?}"),
             }
         }

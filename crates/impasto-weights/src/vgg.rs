@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::quoted;
 use super::tensor::Tensor;
-use super::{Architecture, Flaw};
+use super::{Architecture, WeightsErrorKind};
 
 /// What programs put before the names of a network that is part of another.
 const PREFIXES: [&str; 4] = ["module.", "model.", "vgg.", "net."];
@@ -26,7 +26,9 @@ pub(super) struct Planned<'a> {
 /// # Errors
 /// When the first one is missing or there is one that neither network has,
 /// when one is left out on the way, and when a shape is another.
-pub(super) fn plan(tensors: &[Tensor]) -> Result<(Architecture, Vec<Planned<'_>>), Flaw> {
+pub(super) fn plan(
+    tensors: &[Tensor],
+) -> Result<(Architecture, Vec<Planned<'_>>), WeightsErrorKind> {
     let mut found = HashMap::new();
     let mut styles = HashSet::new();
     for tensor in tensors {
@@ -35,7 +37,7 @@ pub(super) fn plan(tensors: &[Tensor]) -> Result<(Architecture, Vec<Planned<'_>>
         };
         styles.insert(matches!(place, Place::Feature(_)));
         if found.insert((place, part), tensor).is_some() || styles.len() > 1 {
-            return Err(Flaw::NotVgg(format!(
+            return Err(WeightsErrorKind::NotVgg(format!(
                 "{} stands for a layer that is there already",
                 quoted(&tensor.name)
             )));
@@ -57,7 +59,7 @@ pub(super) fn plan(tensors: &[Tensor]) -> Result<(Architecture, Vec<Planned<'_>>
         };
         let [weight, bias] = [Part::Weight, Part::Bias].map(part);
         let missing = |what| {
-            Flaw::NotVgg(format!(
+            WeightsErrorKind::NotVgg(format!(
                 "the {what} of conv{}_{} is missing",
                 convolution.block, convolution.index
             ))
@@ -128,7 +130,7 @@ fn number<N: std::str::FromStr>(digits: &str) -> Option<N> {
 }
 
 /// The network that has all these layers.
-fn architecture(found: &HashMap<(Place, Part), &Tensor>) -> Result<Architecture, Flaw> {
+fn architecture(found: &HashMap<(Place, Part), &Tensor>) -> Result<Architecture, WeightsErrorKind> {
     let strange = |architecture: Architecture| {
         (found.keys())
             .filter(|(place, _)| {
@@ -148,7 +150,7 @@ fn architecture(found: &HashMap<(Place, Part), &Tensor>) -> Result<Architecture,
     };
     match strange(Architecture::Vgg19) {
         None => Ok(Architecture::Vgg19),
-        Some(other) => Err(Flaw::NotVgg(format!(
+        Some(other) => Err(WeightsErrorKind::NotVgg(format!(
             "neither network has both {} and {}; variants with batch normalisation are not read",
             quoted(name.min(other)),
             quoted(name.max(other)),
@@ -156,7 +158,7 @@ fn architecture(found: &HashMap<(Place, Part), &Tensor>) -> Result<Architecture,
     }
 }
 
-fn check(tensor: &Tensor, shape: &[u16]) -> Result<(), Flaw> {
+fn check(tensor: &Tensor, shape: &[u16]) -> Result<(), WeightsErrorKind> {
     if tensor
         .shape
         .iter()
@@ -167,7 +169,7 @@ fn check(tensor: &Tensor, shape: &[u16]) -> Result<(), Flaw> {
     }
     // The file may say that there are very many dimensions.
     let found = &tensor.shape[..tensor.shape.len().min(8)];
-    Err(Flaw::NotVgg(format!(
+    Err(WeightsErrorKind::NotVgg(format!(
         "{} has the shape {found:?}, not {shape:?}",
         quoted(&tensor.name)
     )))

@@ -7,7 +7,7 @@
 
 use std::io::{Read, Seek};
 
-use super::Flaw;
+use super::WeightsErrorKind;
 use super::error::{damaged, quoted, unsupported};
 use super::source::Source;
 use super::tensor::Region;
@@ -26,7 +26,7 @@ const LOCAL: u64 = 30;
 
 /// One stored file.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ZipEntry {
     /// With its folders, separated by `/`.
     pub name: String,
     pub region: Region,
@@ -39,7 +39,9 @@ pub(super) fn recognise(beginning: &[u8; 512]) -> bool {
 
 /// Every entry, in the order in which they lie in the file. No two overlap or
 /// have the same name, and all lie within the file.
-pub(super) fn entries<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Entry>, Flaw> {
+pub(super) fn entries<R: Read + Seek>(
+    source: &mut Source<R>,
+) -> Result<Vec<ZipEntry>, WeightsErrorKind> {
     let directory = directory(source)?;
     let bytes = source.bytes(directory.start, directory.length)?;
     let mut listed = Vec::new();
@@ -75,7 +77,7 @@ pub(super) fn entries<R: Read + Seek>(source: &mut Source<R>) -> Result<Vec<Entr
         free_from = (start.checked_add(entry.length))
             .filter(|&end| end <= directory.start)
             .ok_or_else(broken)?;
-        entries.push(Entry {
+        entries.push(ZipEntry {
             name: entry.name,
             region: Region {
                 start,
@@ -100,7 +102,7 @@ struct Directory {
     count: u64,
 }
 
-fn directory<R: Read + Seek>(source: &mut Source<R>) -> Result<Directory, Flaw> {
+fn directory<R: Read + Seek>(source: &mut Source<R>) -> Result<Directory, WeightsErrorKind> {
     let length = source.length();
     let tail_start = length.saturating_sub(END + MAX_COMMENT);
     let tail = source.bytes(tail_start, length - tail_start)?;
@@ -160,7 +162,7 @@ struct Listed {
 
 impl Listed {
     /// The first entry in `bytes`, and the bytes after it.
-    fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), Flaw> {
+    fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), WeightsErrorKind> {
         if !bytes.starts_with(b"PK\x01\x02") {
             return Err(broken());
         }
@@ -203,7 +205,7 @@ impl Listed {
 }
 
 /// Replaces sizes that do not fit 32 bits by those in the extra field.
-fn enlarge(sizes: &mut [u64; 3], mut extra: &[u8]) -> Result<(), Flaw> {
+fn enlarge(sizes: &mut [u64; 3], mut extra: &[u8]) -> Result<(), WeightsErrorKind> {
     if sizes.iter().all(|&size| size != u64::from(u32::MAX)) {
         return Ok(());
     }
@@ -226,25 +228,25 @@ fn enlarge(sizes: &mut [u64; 3], mut extra: &[u8]) -> Result<(), Flaw> {
     Err(broken())
 }
 
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], Flaw> {
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], WeightsErrorKind> {
     (bytes.get(at..))
         .and_then(|bytes| bytes.first_chunk())
         .copied()
         .ok_or_else(broken)
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Flaw> {
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16, WeightsErrorKind> {
     array_at(bytes, at).map(u16::from_le_bytes)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Flaw> {
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, WeightsErrorKind> {
     array_at(bytes, at).map(u32::from_le_bytes)
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Result<u64, Flaw> {
+fn u64_at(bytes: &[u8], at: usize) -> Result<u64, WeightsErrorKind> {
     array_at(bytes, at).map(u64::from_le_bytes)
 }
 
-fn broken() -> Flaw {
+fn broken() -> WeightsErrorKind {
     damaged("its list of contents makes no sense")
 }

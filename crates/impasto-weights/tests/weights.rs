@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use impasto_weights::{Architecture, Archive, Convention, Flaw, Format, read};
+use impasto_weights::{Architecture, Archive, Convention, Format, WeightsErrorKind, read};
 
 /// Counts the bytes that each thread holds.
 struct Counting;
@@ -69,7 +69,7 @@ fn read_all(bytes: &[u8]) -> Option<Vec<(String, Vec<f32>)>> {
     for tensor in archive.tensors.clone() {
         match archive.values(&tensor) {
             Ok(values) => read.push((tensor.name, values)),
-            Err(Flaw::Unsupported(_)) => {}
+            Err(WeightsErrorKind::Unsupported(_)) => {}
             Err(_) => return None,
         }
     }
@@ -264,7 +264,7 @@ fn values_that_are_not_finite_are_refused_with_their_layer() {
     });
     let error = read(file.path(), Some(Convention::RgbImageNet)).unwrap_err();
     assert!(
-        matches!(&error.flaw, Flaw::NotFinite(layer) if layer == "conv1_1"),
+        matches!(&error.kind, WeightsErrorKind::NotFinite(layer) if layer == "conv1_1"),
         "{error}"
     );
 }
@@ -286,7 +286,7 @@ fn the_built_in_weights_are_known() {
 
     let error = read(&path, Some(Convention::RgbImageNet)).unwrap_err();
     assert!(
-        matches!(error.flaw, Flaw::OtherConvention { .. }),
+        matches!(error.kind, WeightsErrorKind::OtherConvention { .. }),
         "{error}"
     );
 }

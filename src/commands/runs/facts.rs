@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use impasto_core::text::display_path;
 use impasto_runs::clock::Utc;
-use impasto_runs::{Losses, Run, Standing, State, plot};
+use impasto_runs::{Losses, Run, RunProgress, RunStatus, plot};
 use serde::Serialize;
 
 use crate::pace::clock;
@@ -14,7 +14,7 @@ use crate::pace::clock;
 pub struct Facts {
     pub name: String,
     pub folder: PathBuf,
-    pub state: Standing,
+    pub state: RunStatus,
     /// The process that paints it.
     pub pid: Option<u32>,
     pub preset: String,
@@ -38,9 +38,9 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(run: &Run) -> Self {
-        let standing = run.standing();
+        let status = run.status();
         let record = run.record();
-        let State {
+        let RunProgress {
             width,
             height,
             iteration,
@@ -55,7 +55,7 @@ impl Facts {
         Self {
             name: run.name().to_string(),
             folder: run.folder().to_owned(),
-            state: standing,
+            state: status,
             pid: run.painter_pid(),
             preset: record
                 .preset_name

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use impasto_core::picture::Picture;
 use impasto_graphics::terminal::Terminal;
 use impasto_graphics::{PrintError, Thumbnail};
-use impasto_runs::{Entry, Run, RunError, Runs, Standing, clock};
+use impasto_runs::{Run, RunEntry, RunError, RunStatus, Runs, clock};
 
 use super::facts::{Facts, ago};
 use super::wrap::wrapped;
@@ -22,13 +22,13 @@ pub fn list(args: &ListArgs) -> Outcome {
     let mut pictures = Vec::new();
     for entry in Runs::open()?.all()? {
         match entry {
-            Entry::Run(run) => {
+            RunEntry::Run(run) => {
                 facts.push(Facts::of(&run));
                 if args.thumbnails {
                     pictures.push(picture(&run));
                 }
             }
-            Entry::Broken { name, error } => broken.push((name, error)),
+            RunEntry::Broken { name, error } => broken.push((name, error)),
         }
     }
     let mut out = io::stdout().lock();
@@ -66,7 +66,7 @@ pub fn list(args: &ListArgs) -> Outcome {
 fn advise(facts: &[Facts]) {
     let interrupted = facts
         .iter()
-        .find(|facts| facts.state == Standing::Interrupted);
+        .find(|facts| facts.state == RunStatus::Interrupted);
     if let Some(facts) = interrupted {
         say(&format!(
             "\nAn interrupted run goes on with: impasto resume {}",
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use impasto_runs::Losses;
 
-    fn facts(name: &str, state: Standing) -> Facts {
+    fn facts(name: &str, state: RunStatus) -> Facts {
         Facts {
             name: name.to_owned(),
             folder: "/runs".into(),
@@ -222,9 +222,12 @@ mod tests {
             width: 0,
             losses: None,
             iteration: 0,
-            ..facts("a", Standing::Failed)
+            ..facts("a", RunStatus::Failed)
         };
-        let all = [facts("20261122-080317-china", Standing::Interrupted), other];
+        let all = [
+            facts("20261122-080317-china", RunStatus::Interrupted),
+            other,
+        ];
         table(&all, 2200, None, &mut text).unwrap();
         let expected = "\
 run                    state        preset                  size  iterations   total  time  when
@@ -251,7 +254,7 @@ a                      failed       \\u{1b}[2Jmine.yaml        –       0/213  
 
     #[test]
     fn a_narrow_table_spares_columns_but_neither_name_nor_state() {
-        let all = [facts("20261122-080317-china", Standing::Interrupted)];
+        let all = [facts("20261122-080317-china", RunStatus::Interrupted)];
         let lines = |columns: usize| {
             let mut text = Vec::new();
             table(&all, 2200, Some(columns), &mut text).unwrap();
@@ -273,7 +276,10 @@ a                      failed       \\u{1b}[2Jmine.yaml        –       0/213  
     #[test]
     fn a_gallery_has_a_block_for_each_run() {
         let mut text = Vec::new();
-        let all = [facts("a", Standing::Paused), facts("b", Standing::Finished)];
+        let all = [
+            facts("a", RunStatus::Paused),
+            facts("b", RunStatus::Finished),
+        ];
         gallery(&all, vec![None, None], 80, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert_eq!(text.lines().count(), 14);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use impasto_runs::{Entry, Run, RunError, RunName, Runs, Standing, clock};
+use impasto_runs::{Run, RunEntry, RunError, RunName, RunStatus, Runs, clock};
 
 use super::facts::{ago, size};
 use crate::cli::runs::{DeleteArgs, PruneArgs};
@@ -52,8 +52,8 @@ pub fn delete(args: &DeleteArgs) -> Outcome {
 pub fn prune(args: &PruneArgs) -> Outcome {
     let runs = Runs::open()?;
     let all = runs.all()?.into_iter().filter_map(|entry| match entry {
-        Entry::Run(run) => Some(*run),
-        Entry::Broken { .. } => None,
+        RunEntry::Run(run) => Some(*run),
+        RunEntry::Broken { .. } => None,
     });
     let now = clock::now();
     let doomed = doomed(all.collect(), args, now);
@@ -66,7 +66,7 @@ pub fn prune(args: &PruneArgs) -> Outcome {
     let width = names.max().unwrap_or(0);
     let mut out = io::stdout().lock();
     for run in &doomed {
-        let (name, state) = (run.name(), run.standing().word());
+        let (name, state) = (run.name(), run.status().word());
         let ended = ago(moved(run), now);
         writeln!(out, "{name:<width$}  {state:<8}  {ended}")?;
     }
@@ -91,10 +91,10 @@ pub fn prune(args: &PruneArgs) -> Outcome {
 /// The runs to delete, out of all of them from the newest on: ended ones alone.
 fn doomed(runs: Vec<Run>, args: &PruneArgs, now: u64) -> Vec<Run> {
     let ended = |run: &Run| {
-        let standing = run.standing();
+        let status = run.status();
         matches!(
-            standing,
-            Standing::Finished | Standing::Stopped | Standing::Failed
+            status,
+            RunStatus::Finished | RunStatus::Stopped | RunStatus::Failed
         ) && !run.is_painting()
     };
     let age = args.older_than.map_or(0, |days| u64::from(days) * DAY);

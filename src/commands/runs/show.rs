@@ -9,7 +9,7 @@ use impasto_core::protocol::Step;
 use impasto_core::text::display_path;
 use impasto_graphics::terminal::Terminal;
 use impasto_runs::clock::{Utc, now};
-use impasto_runs::{Run, Standing, csv, plot};
+use impasto_runs::{Run, RunStatus, csv, plot};
 use serde_json::json;
 
 use super::chosen;
@@ -72,8 +72,8 @@ fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io:
     let mut row = |name: &str, value: &str| writeln!(out, "{name:<WORDS$}{value}");
     row("run", run.name().as_str())?;
     let note = match (facts.state, facts.pid) {
-        (Standing::Painting | Standing::Paused, Some(pid)) => format!(", process {pid}"),
-        (Standing::Interrupted, _) => format!("; go on with: impasto resume {}", run.called()),
+        (RunStatus::Painting | RunStatus::Paused, Some(pid)) => format!(", process {pid}"),
+        (RunStatus::Interrupted, _) => format!("; go on with: impasto resume {}", run.called()),
         _ => String::new(),
     };
     row("state", &format!("{}{note}", facts.state.word()))?;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use impasto_weights::fetch::{FetchError, Order, Patience, Progress, Source, fetch as get};
+use impasto_weights::fetch::{FetchError, FetchRequest, Progress, Retries, Source, fetch as get};
 use impasto_weights::{Networks, OFFERS, Offer};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,11 +24,11 @@ pub fn fetch(networks: &Networks, args: &FetchArgs) -> Outcome {
         (None, None) => return Err(unknown(&args.name)),
     };
     let is_file = matches!(source, Source::File(..));
-    let order = Order {
+    let order = FetchRequest {
         name: args.name.clone(),
         source,
         replace: args.replace,
-        patience: Patience::default(),
+        patience: Retries::default(),
     };
     let signal = catch_signals()?;
     let mut display = Display::default();

@@ -18,11 +18,7 @@ use crate::tui::update::{Effect, Message, update};
 const MOST_NAMES: u32 = 100_000;
 
 impl Dashboard<'_> {
-    pub(super) fn carry_out(
-        &mut self,
-        effect: Effect,
-        console: &mut dyn Console,
-    ) -> io::Result<()> {
+    pub(super) fn execute(&mut self, effect: Effect, console: &mut dyn Console) -> io::Result<()> {
         let message = match effect {
             Effect::Send(command) => {
                 self.send(command);
@@ -101,7 +97,7 @@ impl Dashboard<'_> {
             Effect::Leave => return Ok(()),
         };
         for effect in update(&mut self.app, message) {
-            self.carry_out(effect, console)?;
+            self.execute(effect, console)?;
         }
         Ok(())
     }

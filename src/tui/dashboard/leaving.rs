@@ -15,7 +15,7 @@ const SAVING: Duration = Duration::from_secs(10);
 
 /// How the loop ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum ExitReason {
     /// The run is over and everything is saved.
     InGoodOrder,
     /// The user would not wait for the picture to be saved.
@@ -30,13 +30,13 @@ pub enum Left {
 
 impl Dashboard<'_> {
     /// How it is left when the user does not wait for more.
-    pub(super) fn left(&self) -> Left {
+    pub(super) fn left(&self) -> ExitReason {
         if self.app.is_over() {
-            Left::InGoodOrder
+            ExitReason::InGoodOrder
         } else if self.app.remote.is_some() {
-            Left::Detached
+            ExitReason::Detached
         } else {
-            Left::AtOnce
+            ExitReason::AtOnce
         }
     }
 
@@ -53,7 +53,7 @@ impl Dashboard<'_> {
     /// another process is left to itself. One of this process is stopped, and
     /// its picture awaited; or it comes to its end, if it was started to
     /// outlive the terminal.
-    pub(super) fn go_on_unseen(&mut self) -> Left {
+    pub(super) fn go_on_unseen(&mut self) -> ExitReason {
         while self.run.is_none() && self.stays {
             match self.read_on(&mut Vec::new()) {
                 None => std::thread::sleep(TURN),
@@ -61,7 +61,7 @@ impl Dashboard<'_> {
             }
         }
         let Some(run) = &self.run else {
-            return Left::InGoodOrder;
+            return ExitReason::InGoodOrder;
         };
         if !self.stays {
             self.signal.get_or_insert(SIGHUP as u8);
@@ -80,16 +80,16 @@ impl Dashboard<'_> {
                 .as_ref()
                 .and_then(|run| run.link.events.recv().ok())
             else {
-                return Left::AtOnce;
+                return ExitReason::AtOnce;
             };
             self.hear_unseen(event);
         }
-        Left::InGoodOrder
+        ExitReason::InGoodOrder
     }
 
     /// Lets another process paint on; or tells it to stop, if a hangup shall
     /// do that, and waits a while for its picture.
-    fn let_go(&mut self) -> Left {
+    fn let_go(&mut self) -> ExitReason {
         if !self.stops_on_hangup || self.app.is_watching() || self.app.is_over() {
             return self.left();
         }

@@ -1,7 +1,7 @@
 //! The pane's inside: words, cells or pixels.
 
 use impasto_graphics::cells::fit;
-use impasto_graphics::pixels::{Encoded, Encoder, Job};
+use impasto_graphics::pixels::{EncodeTask, Encoded, Encoder};
 use impasto_graphics::scene::Scene;
 use impasto_graphics::terminal::Capabilities;
 use ratatui::buffer::Buffer;
@@ -111,7 +111,7 @@ impl Pane {
             .as_ref()
             .is_some_and(|encoded| (encoded.version, encoded.room) == (version, room));
         if !current {
-            let job = Job {
+            let job = EncodeTask {
                 scene: scene.clone(),
                 room,
                 most_pixels,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use impasto_core::preset::{Entry, Origin};
+use impasto_core::preset::{Origin, PresetEntry};
 use impasto_core::text::display_path;
 
 use super::list::List;
@@ -22,8 +22,8 @@ pub struct Row {
     pub description: Result<String, String>,
 }
 
-impl From<Entry> for Row {
-    fn from(entry: Entry) -> Self {
+impl From<PresetEntry> for Row {
+    fn from(entry: PresetEntry) -> Self {
         let description = entry.preset.map(|preset| preset.description);
         Self {
             shown: display_path(Path::new(&entry.name)),
@@ -58,7 +58,7 @@ impl Presets {
     }
 
     /// Takes the library's presets in.
-    pub fn listed(&mut self, entries: Vec<Entry>) {
+    pub fn listed(&mut self, entries: Vec<PresetEntry>) {
         self.rows = entries.into_iter().map(Row::from).collect();
         // One that was named when the program began may be a file elsewhere.
         if !self.rows.iter().any(|row| row.name == self.chosen) {

@@ -5,9 +5,9 @@
 //! alone it would wait for the rest of a key it does not know, and it would
 //! try for ever to read from a terminal that is gone.
 
-mod asking;
 mod keys;
-mod stray;
+mod query;
+mod stray_replies;
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -27,8 +27,8 @@ use rustix::io::{Errno, ioctl_fionread};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::consts::SIGWINCH;
 
-use self::asking::{Asking, unasked};
-use self::stray::Stray;
+use self::query::{TerminalQuery, unasked};
+use self::stray_replies::StrayReplies;
 use super::crash;
 use super::signals::Signals;
 
@@ -69,10 +69,10 @@ pub struct Input {
     /// Whether crossterm may hold events that it has already read.
     more: bool,
     /// A question that is out; meanwhile crossterm reads nothing.
-    asking: Option<Asking>,
+    asking: Option<TerminalQuery>,
     /// What is to be told without asking.
     known: Option<Capabilities>,
-    stray: Stray,
+    stray: StrayReplies,
 }
 
 impl Input {
@@ -93,7 +93,7 @@ impl Input {
             more: false,
             asking: None,
             known: None,
-            stray: Stray::default(),
+            stray: StrayReplies::default(),
         })
     }
 
@@ -102,7 +102,7 @@ impl Input {
     /// and keys go on coming meanwhile. To be called while the terminal is in
     /// raw mode and nothing else writes to it.
     pub fn ask(&mut self, terminal: &Terminal) {
-        let asking = Asking::begin(terminal, Instant::now());
+        let asking = TerminalQuery::begin(terminal, Instant::now());
         if terminal.may_be_asked() {
             // A terminal that takes nothing answers nothing: time will tell.
             let _ = write_all(question(terminal).as_bytes());

@@ -17,8 +17,8 @@ use super::fake::{self, Stage, key, keys};
 use super::whole::{OPTIONS, PAINTING, TERMINAL, control, library, plan};
 use crate::tui::Options;
 use crate::tui::app::{App, Phase};
-use crate::tui::dashboard::{Dashboard, Left};
-use crate::tui::remote::{Arrival, Remote, Started};
+use crate::tui::dashboard::{Dashboard, ExitReason};
+use crate::tui::remote::{AttachedRun, Remote, Started};
 use crate::tui::terminal::InputEvent;
 
 /// A painter far away: it paints on when the line to it is dropped.
@@ -125,7 +125,12 @@ impl Far {
 }
 
 /// Plays what the stage scripts on a painter far away.
-fn play(plan: Plan, options: Options, far: &Far, stage: &mut Stage) -> (Left, App, Option<u8>) {
+fn play(
+    plan: Plan,
+    options: Options,
+    far: &Far,
+    stage: &mut Stage,
+) -> (ExitReason, App, Option<u8>) {
     let library = library(&plan);
     let starting = far.clone();
     let mut engine = move |plan: &Plan, job| starting.start(plan, job);
@@ -136,14 +141,14 @@ fn play(plan: Plan, options: Options, far: &Far, stage: &mut Stage) -> (Left, Ap
 }
 
 /// Comes to a run that is under way, and plays what the stage scripts.
-fn play_late(plan: Plan, far: &Far, stage: &mut Stage) -> (Left, App) {
+fn play_late(plan: Plan, far: &Far, stage: &mut Stage) -> (ExitReason, App) {
     let library = library(&plan);
-    let arrival = Arrival {
+    let attached_run = AttachedRun {
         plan,
         content: "tower.png".to_owned(),
         style: "night.png".to_owned(),
     };
-    let mut dashboard = Dashboard::attached(arrival, OPTIONS, &TERMINAL, library, far.join());
+    let mut dashboard = Dashboard::attached(attached_run, OPTIONS, &TERMINAL, library, far.join());
     let left = dashboard.run(stage).expect("to run");
     assert!(stage.is_played(), "it left too early:\n{}", stage.screen());
     (left, dashboard.app)
@@ -167,7 +172,7 @@ fn it_is_left_painting() {
         .when(QUESTION, &keys("d"));
     let plan = plan(folder.path(), 1_000_000);
     let (left, app, signal) = play(plan, OPTIONS, &far, &mut stage);
-    assert_eq!((left, signal), (Left::Detached, None));
+    assert_eq!((left, signal), (ExitReason::Detached, None));
     assert!(!app.interrupted);
     assert_eq!(far.heard(), []);
     assert!(!folder.path().join("out.png").exists());
@@ -183,7 +188,7 @@ fn it_is_stopped_and_saved() {
         .when("stop and save the picture", &keys("s"));
     let plan = plan(folder.path(), 1_000_000);
     let (left, app, _) = play(plan, OPTIONS, &far, &mut stage);
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(matches!(app.phase, Phase::Finished { output: Some(_) }));
     assert_eq!(far.heard(), [Command::Stop]);
     assert!(folder.path().join("out.png").exists());
@@ -203,7 +208,7 @@ fn interrupts_and_signals_leave_it_painting() {
         stage.when(PAINTING, events);
         let plan = plan(folder.path(), 1_000_000);
         let (left, app, signal) = play(plan, OPTIONS, &far, &mut stage);
-        assert_eq!(left, Left::Detached, "by {events:?}");
+        assert_eq!(left, ExitReason::Detached, "by {events:?}");
         let number = number.and_then(|number| u8::try_from(number).ok());
         assert_eq!((signal, app.interrupted), (number, interrupted));
         assert_eq!(far.heard(), []);
@@ -227,10 +232,10 @@ fn a_hangup_leaves_it_painting_or_stops_it_as_was_asked_for() {
             assert_eq!(signal, Some(SIGHUP as u8));
             let saved = folder.path().join("out.png").exists();
             if stop_on_hangup {
-                assert_eq!(left, Left::InGoodOrder);
+                assert_eq!(left, ExitReason::InGoodOrder);
                 assert_eq!((far.heard(), saved), (vec![Command::Stop], true));
             } else {
-                assert_eq!(left, Left::Detached);
+                assert_eq!(left, ExitReason::Detached);
                 assert_eq!((far.heard(), saved), (vec![], false));
             }
         }
@@ -244,7 +249,7 @@ fn a_run_that_is_over_is_left_without_a_question() {
     let mut stage = Stage::new(80, 24);
     stage.when("done", &keys("q"));
     let (left, app, _) = play(plan(folder.path(), 30), OPTIONS, &far, &mut stage);
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(app.is_over() && app.overlay.is_none());
     assert_eq!(far.heard(), []);
 }
@@ -271,7 +276,7 @@ fn a_watcher_sends_nothing_until_it_steers() {
     let mut plan = plan(folder.path(), 1_000_000);
     plan.preset.content.weight = 3.0;
     let (left, app, _) = play(plan, OPTIONS, &far, &mut stage);
-    assert_eq!(left, Left::Detached);
+    assert_eq!(left, ExitReason::Detached);
     assert_eq!(app.undo.len(), 1, "of the one change as long as it steered");
     let heard = far.heard();
     assert!(
@@ -288,7 +293,7 @@ fn a_watcher_leaves_without_a_question() {
     stage.when(PAINTING, &keys("q"));
     let plan = plan(folder.path(), 1_000_000);
     let (left, ..) = play(plan, OPTIONS, &far, &mut stage);
-    assert_eq!(left, Left::Detached);
+    assert_eq!(left, ExitReason::Detached);
     assert_eq!(far.heard(), []);
 }
 
@@ -331,7 +336,7 @@ fn whoever_comes_late_sees_what_was_seen_from_the_beginning() {
         .when("paused", &keys("q"))
         .when("leave it paused", &keys("d"));
     let (left, early, _) = play(plan.clone(), OPTIONS, &far, &mut stage);
-    assert_eq!(left, Left::Detached);
+    assert_eq!(left, ExitReason::Detached);
     assert_eq!(early.preset.content.weight, 7.0);
 
     let mut stage = Stage::new(120, 36);
@@ -339,7 +344,7 @@ fn whoever_comes_late_sees_what_was_seen_from_the_beginning() {
         .when("paused", &keys("q"))
         .when("leave it paused", &keys("d"));
     let (left, late) = play_late(plan, &far, &mut stage);
-    assert_eq!(left, Left::Detached);
+    assert_eq!(left, ExitReason::Detached);
     assert_eq!(of_the_run(&late), of_the_run(&early));
     assert!(late.has_edits(), "the run began with another weight");
     assert!(
@@ -362,7 +367,7 @@ fn pictures_that_are_gone_are_only_noted() {
         .when("1 warning", &keys("i"))
         .when("gone.png", &[key(KeyCode::Esc), InputEvent::Hangup]);
     let (left, app) = play_late(plan, &far, &mut stage);
-    assert_eq!(left, Left::Detached);
+    assert_eq!(left, ExitReason::Detached);
     assert!(app.step.is_some());
     assert_eq!(app.style, "night.png", "as it was called");
 }
@@ -415,7 +420,7 @@ fn a_line_that_breaks_is_a_failure_in_words() {
         .when("the line to the run broke", &keys("q"));
     let plan = plan(folder.path(), 1_000_000);
     let (left, app, _) = play(plan, OPTIONS, &far, &mut stage);
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(matches!(app.phase, Phase::Failed { .. }));
 }
 
@@ -427,7 +432,7 @@ fn an_engine_that_cannot_be_started_is_told() {
     let mut engine = |_: &Plan, _: Job| Err(std::io::Error::other("no room for it"));
     let mut dashboard = Dashboard::new(plan, OPTIONS, &TERMINAL, library, &mut engine);
     let left = dashboard.run(&mut Stage::new(80, 24)).expect("to run");
-    let Left::Unstarted(message) = left else {
+    let ExitReason::Unstarted(message) = left else {
         panic!("left as {left:?}");
     };
     assert!(message.contains("no room for it"), "{message}");

@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGTERM, SIGTSTP};
 use super::fake::{self, Stage, key, keys};
 use crate::tui::Options;
 use crate::tui::app::Phase;
-use crate::tui::dashboard::{Dashboard, Left};
+use crate::tui::dashboard::{Dashboard, ExitReason};
 use crate::tui::pane::Mode;
 use crate::tui::terminal::InputEvent;
 use crate::tui::theme::Palette;
@@ -67,7 +67,7 @@ pub fn library(plan: &Plan) -> Library {
 
 /// Plays what the stage scripts, and gives how it was left, with the dashboard
 /// as it then was.
-fn play(plan: Plan, stage: &mut Stage, look: impl FnOnce(&Dashboard<'_>)) -> Left {
+fn play(plan: Plan, stage: &mut Stage, look: impl FnOnce(&Dashboard<'_>)) -> ExitReason {
     let library = library(&plan);
     let mut engine = fake::paint;
     let mut dashboard = Dashboard::new(plan, OPTIONS, &TERMINAL, library, &mut engine);
@@ -105,7 +105,7 @@ fn it_paints_changes_weights_and_saves() {
         let last = dashboard.app.history.last().expect("a step");
         assert_eq!(last.content, 70.0);
     });
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(picture::load(&folder.path().join("out.png")).is_ok());
     assert!(picture::load(&folder.path().join("out-snapshot-1.png")).is_ok());
 }
@@ -130,7 +130,7 @@ fn presets_apply_are_saved_and_a_new_run_begins_under_a_new_name() {
         assert!(dashboard.app.interrupted);
         assert!(dashboard.app.output.ends_with("out-2.png"));
     });
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(folder.path().join("presets/mine.yaml").exists());
 }
 
@@ -202,7 +202,7 @@ fn it_survives_any_window_and_a_suspension() {
     let left = play(plan(folder.path(), 1_000_000), &mut stage, |dashboard| {
         assert_eq!(dashboard.signal, Some(SIGTERM as u8));
     });
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(stage.done.contains(&"suspended".to_owned()));
     assert!(folder.path().join("out.png").exists());
 }
@@ -218,7 +218,7 @@ fn a_hangup_saves() {
             Phase::Finished { output: Some(_) }
         ));
     });
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
     assert!(folder.path().join("out.png").exists());
 }
 
@@ -233,7 +233,7 @@ fn a_finished_run_stays_to_be_looked_at_and_can_begin_anew() {
     let left = play(plan(folder.path(), 30), &mut stage, |dashboard| {
         assert!(dashboard.app.output.ends_with("out-2.png"));
     });
-    assert_eq!(left, Left::InGoodOrder);
+    assert_eq!(left, ExitReason::InGoodOrder);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_picture_that_cannot_be_read_ends_it_in_words() {
     let whole = std::fs::read(plan.style.path()).expect("the picture");
     std::fs::write(plan.style.path(), &whole[..whole.len() / 2]).expect("to cut it");
     let left = play(plan, &mut Stage::new(80, 24), |_| {});
-    let Left::Unread(message) = left else {
+    let ExitReason::Unread(message) = left else {
         panic!("left as {left:?}");
     };
     assert!(message.contains("night.png"), "{message}");

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{
-    mistake::{Location, Mistake},
+    diagnostic::{Diagnostic, Location},
     words::{did_you_mean, quoted, shown},
 };
 
@@ -15,7 +15,7 @@ use super::{
 pub enum PresetError {
     /// The text of a preset is wrong at a known place.
     #[error(transparent)]
-    Mistake(Box<Mistake>),
+    Diagnostic(Box<Diagnostic>),
 
     /// The text is larger than any preset needs to be.
     #[error(
@@ -101,14 +101,14 @@ impl PresetError {
     /// Where in the preset's text the mistake is, if it is a mistake in a text.
     pub fn location(&self) -> Option<&Location> {
         match self {
-            Self::Mistake(mistake) => Some(&mistake.location),
+            Self::Diagnostic(diagnostic) => Some(&diagnostic.location),
             _ => None,
         }
     }
 }
 
-impl From<Mistake> for PresetError {
-    fn from(mistake: Mistake) -> Self {
-        Self::Mistake(Box::new(mistake))
+impl From<Diagnostic> for PresetError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Diagnostic(Box::new(diagnostic))
     }
 }

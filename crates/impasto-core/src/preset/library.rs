@@ -43,7 +43,7 @@ pub struct Library {
 
 /// A preset in the list.
 #[derive(Debug)]
-pub struct Entry {
+pub struct PresetEntry {
     /// What to ask for: for a user's preset its file's stem.
     pub name: String,
     /// Where it comes from.
@@ -52,7 +52,7 @@ pub struct Entry {
     pub preset: Result<Preset, PresetError>,
 }
 
-impl Entry {
+impl PresetEntry {
     /// What the preset is for; empty if it does not say or cannot be used.
     pub fn description(&self) -> &str {
         let preset = self.preset.as_ref();
@@ -95,7 +95,7 @@ impl Library {
 
     /// Every preset, sorted by name. A file that is broken is listed with its
     /// error; a folder that cannot be read counts as empty.
-    pub fn list(&self) -> Vec<Entry> {
+    pub fn list(&self) -> Vec<PresetEntry> {
         self.origins()
             .into_iter()
             .map(|(name, origin)| {
@@ -103,7 +103,7 @@ impl Library {
                     Origin::BuiltIn => self.find(&name),
                     Origin::User(path) => read_file(path),
                 };
-                Entry {
+                PresetEntry {
                     name,
                     origin,
                     preset,
@@ -304,7 +304,7 @@ mod tests {
         (home, Library::with_user_folder(folder))
     }
 
-    fn entry<'a>(list: &'a [Entry], name: &str) -> &'a Entry {
+    fn entry<'a>(list: &'a [PresetEntry], name: &str) -> &'a PresetEntry {
         list.iter().find(|entry| entry.name == name).unwrap()
     }
 

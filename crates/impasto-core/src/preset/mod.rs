@@ -43,15 +43,15 @@
 //!
 //! The files: `schema` has the types, `network` the layers; `read` and `value` read
 //! them out of YAML and make every check on the way, so that a mistake has a place;
-//! `text` checks what comes before YAML; `mistake` shows a place; `set` follows
+//! `text` checks what comes before YAML; `diagnostic` shows a place; `set` follows
 //! `--set`; `library` finds and saves presets; `difference` tells two apart; `watch`
 //! reads a file again when it is saved.
 
+mod diagnostic;
 mod difference;
 mod error;
 mod library;
 mod lines;
-mod mistake;
 mod network;
 mod read;
 mod schema;
@@ -82,10 +82,10 @@ use std::{
 
 use serde::Serialize;
 
+pub use diagnostic::{Diagnostic, Location};
 pub use difference::{Difference, differences};
 pub use error::PresetError;
-pub use library::{Entry, Library, Origin};
-pub use mistake::{Location, Mistake};
+pub use library::{Library, Origin, PresetEntry};
 pub use network::{Architecture, Layer, Network, UnknownLayer};
 pub use schema::{Optimizer, OptimizerKind, Pooling, Scale, Smoothness, Start, Term, Word};
 pub use watch::Watch;
@@ -159,12 +159,12 @@ impl Preset {
     /// in a message; its stem is the preset's name if the text gives none.
     ///
     /// # Errors
-    /// [`PresetError::Mistake`] with its place, or [`PresetError::TooLarge`].
+    /// [`PresetError::Diagnostic`] with its place, or [`PresetError::TooLarge`].
     pub fn from_yaml(text: &str, origin: &str) -> Result<Self, PresetError> {
         let text = text::check(text, origin)?;
         let deserializer = serde_yaml::Deserializer::from_str(text);
         let mut preset = Self::read(network_in(text), deserializer)
-            .map_err(|error| Mistake::from_yaml(text, origin, &error))?;
+            .map_err(|error| Diagnostic::from_yaml(text, origin, &error))?;
         if preset.name.is_empty() {
             preset.name = Path::new(origin).file_stem().map_or_else(
                 || "preset".to_owned(),
@@ -196,7 +196,7 @@ impl Preset {
             Err(error) => Err(PresetError::Unwritable {
                 // The place would be one in a text that nobody has seen.
                 message: match error {
-                    PresetError::Mistake(mistake) => mistake.message,
+                    PresetError::Diagnostic(diagnostic) => diagnostic.message,
                     other => other.to_string(),
                 },
             }),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
-use super::{Preset, error::PresetError, mistake::tidy, text::check_setting};
+use super::{Preset, diagnostic::tidy, error::PresetError, text::check_setting};
 
 impl Preset {
     /// The preset with one change, `KEY=VALUE`, the value written as YAML.

@@ -4,9 +4,9 @@
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::MOST_BYTES;
+use super::diagnostic::{Diagnostic, without_positions};
 use super::error::PresetError;
 use super::lines::lines;
-use super::mistake::{Mistake, without_positions};
 
 /// How many brackets may be open at once. A preset needs 3; the YAML parser
 /// takes quadratic time in them.
@@ -19,7 +19,7 @@ pub(super) fn decode<'a>(bytes: &'a [u8], origin: &str) -> Result<&'a str, Prese
         // The mark is a character's place, so the bytes are made characters.
         let text = String::from_utf8_lossy(bytes);
         let message = "not UTF-8 text; save the file as UTF-8";
-        Mistake::at(&text, origin, error.valid_up_to(), message).into()
+        Diagnostic::at(&text, origin, error.valid_up_to(), message).into()
     })
 }
 
@@ -30,7 +30,7 @@ pub(super) fn check<'a>(text: &'a str, origin: &str) -> Result<&'a str, PresetEr
     check_characters(text, origin)?;
     if is_empty(text) {
         let message = "the file is empty; a preset has at least one key, such as `description`";
-        return Err(Mistake::at(text, origin, 0, message).into());
+        return Err(Diagnostic::at(text, origin, 0, message).into());
     }
     check_document(text, origin)?;
     Ok(text)
@@ -64,11 +64,11 @@ pub(super) fn check_characters(text: &str, origin: &str) -> Result<(), PresetErr
         |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{85}') || !(c.is_control() || is_not_yaml(c));
     if let Some(byte) = text.find(|c| !is_allowed(c)) {
         let message = "a control character, which YAML does not allow";
-        return Err(Mistake::at(text, origin, byte, message).into());
+        return Err(Diagnostic::at(text, origin, byte, message).into());
     }
     if let Some(byte) = open_brackets(text) {
         let message = format!("more than {MOST_OPEN} brackets are open here");
-        return Err(Mistake::at(text, origin, byte, &message).into());
+        return Err(Diagnostic::at(text, origin, byte, &message).into());
     }
     Ok(())
 }
@@ -104,10 +104,10 @@ fn check_document(text: &str, origin: &str) -> Result<(), PresetError> {
     for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
         if index > 0 {
             let message = "a second document; a preset file holds one preset";
-            return Err(Mistake::at(text, origin, second_document(text), message).into());
+            return Err(Diagnostic::at(text, origin, second_document(text), message).into());
         }
         IgnoredAny::deserialize(document)
-            .map_err(|error| Mistake::from_syntax(text, origin, &error))?;
+            .map_err(|error| Diagnostic::from_syntax(text, origin, &error))?;
     }
     Ok(())
 }

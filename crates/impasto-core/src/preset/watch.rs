@@ -23,16 +23,16 @@ use super::{
 pub struct Watch {
     path: PathBuf,
     /// The file at the last look.
-    seen: State,
+    seen: FileState,
     /// The file as it was when it was last read or told to be gone.
-    known: State,
+    known: FileState,
     /// What was last read from it; none if nothing could be.
     text: Option<Vec<u8>>,
 }
 
 /// What can be known of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FileState {
     File {
         device: u64,
         inode: u64,
@@ -49,7 +49,7 @@ enum State {
     Unknown(io::ErrorKind),
 }
 
-impl State {
+impl FileState {
     fn of(path: &Path) -> Self {
         match fs::metadata(path) {
             Ok(file) if file.is_file() => Self::of_file(&file),
@@ -76,9 +76,9 @@ impl Watch {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         // In this order: what is saved in between is then news.
-        let state = State::of(&path);
+        let state = FileState::of(&path);
         let text = match state {
-            State::File { .. } => read_bytes(&path).ok(),
+            FileState::File { .. } => read_bytes(&path).ok(),
             _ => None,
         };
         Self {
@@ -103,22 +103,22 @@ impl Watch {
     /// is gone or cannot be read, which is told once. Either way the watch goes
     /// on.
     pub fn poll(&mut self) -> Option<Result<Preset, PresetError>> {
-        let state = State::of(&self.path);
+        let state = FileState::of(&self.path);
         let settled = self.settle(state);
         if !settled || state == self.known {
             return None;
         }
         let read = match state {
-            State::File { .. } => read_bytes(&self.path),
-            State::NoFile => Err(self.unread(io::Error::other("it is no longer a file"))),
-            State::Gone => Err(self.unread(io::Error::new(
+            FileState::File { .. } => read_bytes(&self.path),
+            FileState::NoFile => Err(self.unread(io::Error::other("it is no longer a file"))),
+            FileState::Gone => Err(self.unread(io::Error::new(
                 io::ErrorKind::NotFound,
                 "it is gone; painting on with what it said",
             ))),
-            State::Unknown(kind) => Err(self.unread(kind.into())),
+            FileState::Unknown(kind) => Err(self.unread(kind.into())),
         };
         // Something was saved meanwhile: what was read may be half of it.
-        if !self.settle(State::of(&self.path)) {
+        if !self.settle(FileState::of(&self.path)) {
             return None;
         }
         self.known = state;
@@ -134,7 +134,7 @@ impl Watch {
     }
 
     /// Whether the file is as it was at the last look.
-    fn settle(&mut self, state: State) -> bool {
+    fn settle(&mut self, state: FileState) -> bool {
         std::mem::replace(&mut self.seen, state) == state
     }
 

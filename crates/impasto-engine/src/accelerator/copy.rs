@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use super::stream::{Event, Stream, record_stream};
+use super::stream::{CudaEvent, Stream, record_stream};
 use super::{EngineError, Result, ffi};
 
 /// A copy of a tensor on its way to the host.
@@ -15,7 +15,7 @@ use super::{EngineError, Result, ffi};
 #[derive(Debug)]
 pub struct HostCopy {
     host: Option<Tensor>,
-    done: Event,
+    done: CudaEvent,
 }
 
 impl HostCopy {
@@ -40,7 +40,7 @@ impl HostCopy {
         let mut aside = Tensor::f_empty(tensor.size(), (tensor.f_kind()?, device))?;
         aside.f_copy_(tensor)?;
         if device == Device::Cpu {
-            let done = Event::record(side)?;
+            let done = CudaEvent::record(side)?;
             return Ok(Self {
                 host: Some(aside),
                 done,
@@ -51,7 +51,7 @@ impl HostCopy {
         let mut host = ffi::pinned_like(&aside)?;
         side.run(|| ffi::copy_async(&mut host, &aside))?;
         Ok(Self {
-            done: Event::record(side)?,
+            done: CudaEvent::record(side)?,
             host: Some(host),
         })
     }

@@ -158,7 +158,7 @@ pub fn synchronize_stream(stream: StreamId) -> Result<()> {
 
 /// While this value lives, a stream and its device are the thread's current
 /// ones. It must be dropped on the thread that made it, the youngest first.
-pub struct Entered {
+pub struct StreamGuard {
     device: i32,
     device_before: i32,
     id_before: i64,
@@ -167,7 +167,7 @@ pub struct Entered {
     _thread: std::marker::PhantomData<*const ()>,
 }
 
-impl Entered {
+impl StreamGuard {
     pub fn new(stream: StreamId) -> Result<Self> {
         let mut device_before = 0;
         let id_before = with(0, |id| unsafe {
@@ -182,7 +182,7 @@ impl Entered {
     }
 }
 
-impl Drop for Entered {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
         // Nothing can be done about a failure here; the next call tells it too.
         let _ =

@@ -21,7 +21,7 @@ pub use graph::{Graph, graphs_available};
 pub use memory::{Stats, empty_cache, free_and_total, reset_peak, stats};
 pub use product::mm_float;
 pub use settings::{Switches, flush_denormals, set_switches, switches};
-pub use stream::{Event, Stream, native_stream, record_stream};
+pub use stream::{CudaEvent, Stream, native_stream, record_stream};
 
 use tch::Device;
 

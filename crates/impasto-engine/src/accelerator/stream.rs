@@ -8,7 +8,7 @@
 
 use tch::{Device, Tensor};
 
-use super::ffi::{self, Entered, EventHandle, StreamId};
+use super::ffi::{self, EventHandle, StreamGuard, StreamId};
 use super::{Result, cuda_index, need_cuda};
 
 /// A stream. On the CPU there is one, which does everything at once.
@@ -59,7 +59,7 @@ impl Stream {
     /// # Errors
     /// Those of `work`, and when libtorch fails.
     pub fn run<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let _entered = self.id.map(Entered::new).transpose()?;
+        let _entered = self.id.map(StreamGuard::new).transpose()?;
         work()
     }
 
@@ -68,7 +68,7 @@ impl Stream {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn wait_for_event(&self, event: &Event) -> Result<()> {
+    pub fn wait_for_event(&self, event: &CudaEvent) -> Result<()> {
         match (&event.handle, self.id) {
             (Some(event), Some(id)) => event.block(id),
             // The work of a GPU for the CPU: the CPU has to see it done.
@@ -86,7 +86,7 @@ impl Stream {
         if self == other {
             return Ok(());
         }
-        self.wait_for_event(&Event::record(other)?)
+        self.wait_for_event(&CudaEvent::record(other)?)
     }
 
     /// Waits until the stream's work so far is done.
@@ -112,11 +112,11 @@ pub fn native_stream(device: Device) -> Result<usize> {
 
 /// A point in a stream's work.
 #[derive(Debug)]
-pub struct Event {
+pub struct CudaEvent {
     handle: Option<EventHandle>,
 }
 
-impl Event {
+impl CudaEvent {
     /// Marks the end of the stream's work so far.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ mod tests {
     fn on_the_cpu_everything_is_done_at_once() {
         let stream = Stream::side(Device::Cpu).unwrap();
         assert_eq!(stream, Stream::current(Device::Cpu).unwrap());
-        let event = Event::record(&stream).unwrap();
+        let event = CudaEvent::record(&stream).unwrap();
         assert!(event.is_done().unwrap());
         stream.wait_for_event(&event).unwrap();
         stream.wait_for(&stream).unwrap();
@@ -213,7 +213,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(Stream::current(device).unwrap(), before);
-        let event = Event::record(&side).unwrap();
+        let event = CudaEvent::record(&side).unwrap();
         event.synchronize().unwrap();
         assert!(event.is_done().unwrap());
         assert_eq!(sum.double_value(&[]), 65536.0);

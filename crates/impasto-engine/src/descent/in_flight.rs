@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::accelerator::{Event, Stream};
+use crate::accelerator::{CudaEvent, Stream};
 
 /// So much work may wait for the GPU: enough for the host to see to other
 /// things meanwhile, and little enough for a pause or a changed weight, which
@@ -19,7 +19,7 @@ const MOST: usize = 32;
 /// are too many.
 #[derive(Debug)]
 pub struct InFlightLimit {
-    marks: VecDeque<Event>,
+    marks: VecDeque<CudaEvent>,
     /// So many iterations may wait.
     length: usize,
     /// When the last wait ended, if that was in the last iteration.
@@ -42,7 +42,7 @@ impl InFlightLimit {
     /// # Errors
     /// When libtorch fails, and when the work before did.
     pub fn follow(&mut self, stream: &Stream) -> Result<()> {
-        self.marks.push_back(Event::record(stream)?);
+        self.marks.push_back(CudaEvent::record(stream)?);
         while let Some(oldest) = self.marks.front() {
             let over = self.marks.len() > self.length;
             if oldest.is_done()? {

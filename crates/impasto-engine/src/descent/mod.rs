@@ -15,13 +15,13 @@ use impasto_core::preset::{self, Preset};
 use tch::{Device, Kind, Tensor};
 
 use super::accelerator::Stream;
-use super::evaluate::{Findings, OnDevice, evaluate_on_device};
+use super::evaluate::{DeviceEvaluation, OnDevice, evaluate_on_device};
 use super::loss::Targets;
 use super::network::Vgg;
 use super::optimizer::{self, Optimizer, RESTARTED, SETTLED, Status};
 use super::recorder::{Recorder, Work};
 use super::scalars::Reading;
-use super::state::State;
+use super::state::StateDict;
 use super::{EngineError, Result};
 use in_flight::InFlightLimit;
 use reports::{Report, Reports};
@@ -268,7 +268,7 @@ impl Descent {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn save(&self, state: &mut State) -> Result<()> {
+    pub fn save(&self, state: &mut StateDict) -> Result<()> {
         state.put_number("descent.rate", self.rate);
         state.put_number("descent.failures", f64::from(self.status.failures));
         state.put_number("descent.restarts", f64::from(self.status.restarts));
@@ -284,7 +284,7 @@ impl Descent {
     ///
     /// # Errors
     /// When something is missing or of another size.
-    pub fn restore(&mut self, state: &State, size: Size) -> Result<()> {
+    pub fn restore(&mut self, state: &StateDict, size: Size) -> Result<()> {
         self.forget_scene();
         let like = image_of(state, "image", size, self.place.device)?;
         let count = |name: &str| state.number(name).map(|number| number as u32);
@@ -324,13 +324,13 @@ struct Iteration<'a> {
 }
 
 impl Work for Iteration<'_> {
-    fn evaluate(&mut self) -> Result<Findings> {
+    fn evaluate(&mut self) -> Result<DeviceEvaluation> {
         self.scene
             .evaluate_on_device(self.optimizer.image())?
             .findings(self.scene.preset, self.reports.readout())
     }
 
-    fn advance(&mut self, findings: &Findings) -> Result<()> {
+    fn advance(&mut self, findings: &DeviceEvaluation) -> Result<()> {
         self.optimizer.step(&findings.gradient, &findings.total)?;
         self.reports.write(&findings.row, &self.optimizer.status()?)
     }
@@ -350,7 +350,7 @@ impl Work for Iteration<'_> {
 ///
 /// # Errors
 /// When there is none of this size.
-pub fn image_of(state: &State, name: &str, size: Size, device: Device) -> Result<Tensor> {
+pub fn image_of(state: &StateDict, name: &str, size: Size, device: Device) -> Result<Tensor> {
     let image = state.tensor(name, device)?;
     let wanted = [1, 3, i64::from(size.height), i64::from(size.width)];
     if image.size() != wanted || image.f_kind()? != Kind::Float {

@@ -10,7 +10,7 @@ use impasto_core::protocol::Step;
 use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::evaluate::{Findings, evaluate};
+use crate::evaluate::{DeviceEvaluation, evaluate};
 use crate::network::Vgg;
 use crate::painter::{Painter, Progress};
 use crate::pixels::tensor_of;
@@ -289,14 +289,14 @@ fn a_run_from_graphs_is_an_eager_run() {
 fn a_recorder_that_forgets_warms_up_again() {
     struct Bowl(Tensor);
     impl Work for Bowl {
-        fn evaluate(&mut self) -> Result<Findings> {
-            Ok(Findings {
+        fn evaluate(&mut self) -> Result<DeviceEvaluation> {
+            Ok(DeviceEvaluation {
                 gradient: self.0.f_mul_scalar(2.0)?,
                 row: self.0.f_sum(Kind::Float)?.f_view([1])?,
                 total: self.0.f_square()?.f_sum(Kind::Double)?,
             })
         }
-        fn advance(&mut self, findings: &Findings) -> Result<()> {
+        fn advance(&mut self, findings: &DeviceEvaluation) -> Result<()> {
             let _ = self.0.f_sub_(&findings.gradient.f_mul_scalar(0.25)?)?;
             Ok(())
         }

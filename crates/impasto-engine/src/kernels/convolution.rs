@@ -13,8 +13,8 @@
 //!   tiles to go round.
 
 use super::filters::Filters;
-use super::lanes::{Job, LANES, Simd};
-use super::product::{Left, PANEL, Put, multiply};
+use super::lanes::{LANES, Simd, SimdTask};
+use super::product::{Left, OutputMode, PANEL, multiply};
 use super::scratch::{Shared, with_scratch};
 use super::threads::{parallel, threads};
 use super::winograd::{PATCH, POINTS, TILE, input, output};
@@ -305,7 +305,15 @@ impl Pass<'_> {
             step: 1,
             group: block.tiles * LANES,
         };
-        multiply(simd, left, block.tiles, filters, sums, PANEL, Put::Replace);
+        multiply(
+            simd,
+            left,
+            block.tiles,
+            filters,
+            sums,
+            PANEL,
+            OutputMode::Replace,
+        );
     }
 
     /// Turns one tile's sums for one panel into outputs.
@@ -361,7 +369,7 @@ struct Alone<'a> {
     block: Block<'a>,
 }
 
-impl Job for Alone<'_> {
+impl SimdTask for Alone<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -389,7 +397,7 @@ struct Load<'a> {
     groups: (usize, usize),
 }
 
-impl Job for Load<'_> {
+impl SimdTask for Load<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -405,7 +413,7 @@ struct Multiply<'a> {
     point: usize,
 }
 
-impl Job for Multiply<'_> {
+impl SimdTask for Multiply<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -427,7 +435,7 @@ struct Finish<'a> {
     panel: usize,
 }
 
-impl Job for Finish<'_> {
+impl SimdTask for Finish<'_> {
     type Output = ();
 
     #[inline(always)]

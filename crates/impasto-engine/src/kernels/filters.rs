@@ -1,6 +1,6 @@
 //! The filters of 3×3 convolutions, transformed and packed once.
 
-use super::lanes::{Instructions, Job, LANES, Simd};
+use super::lanes::{Instructions, LANES, Simd, SimdTask};
 use super::product::PANEL;
 use super::scratch::{Aligned, Shared};
 use super::threads::parallel;
@@ -118,7 +118,7 @@ struct PackPart<'a> {
     packed: &'a Shared<'a>,
 }
 
-impl Job for PackPart<'_> {
+impl SimdTask for PackPart<'_> {
     type Output = ();
 
     #[inline(always)]

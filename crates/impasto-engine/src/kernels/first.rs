@@ -5,8 +5,8 @@
 //! ways are one small matrix product per place, and the memory's speed is the
 //! limit.
 
-use super::lanes::{Instructions, Job, LANES, Simd};
-use super::product::{Left, PANEL, Put, multiply};
+use super::lanes::{Instructions, LANES, Simd, SimdTask};
+use super::product::{Left, OutputMode, PANEL, multiply};
 use super::scratch::{Aligned, Shared, with_scratch};
 use super::threads::{parallel, threads};
 use super::{Result, check, check_multiple};
@@ -163,7 +163,7 @@ struct ForwardRow<'a> {
     output: &'a mut [f32],
 }
 
-impl Job for ForwardRow<'_> {
+impl SimdTask for ForwardRow<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -192,7 +192,7 @@ impl Job for ForwardRow<'_> {
             let panels = filters.forward.as_slice().chunks_exact(DEPTH * PANEL);
             for (i, panel) in panels.enumerate() {
                 let out = &mut self.output[left * outputs + i * PANEL..];
-                multiply(simd, values, count, panel, out, outputs, Put::Relu);
+                multiply(simd, values, count, panel, out, outputs, OutputMode::Relu);
             }
         }
     }
@@ -237,7 +237,7 @@ struct BackwardBand<'a> {
     output: &'a Shared<'a>,
 }
 
-impl Job for BackwardBand<'_> {
+impl SimdTask for BackwardBand<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -298,7 +298,15 @@ impl BackwardBand<'_> {
             group: count * LANES,
         };
         let taps = self.filters.backward.as_slice();
-        multiply(simd, left, count, taps, self.shares, PANEL, Put::Replace);
+        multiply(
+            simd,
+            left,
+            count,
+            taps,
+            self.shares,
+            PANEL,
+            OutputMode::Replace,
+        );
     }
 
     /// Adds the shares of row `y` to the columns `columns.0..columns.1` of the

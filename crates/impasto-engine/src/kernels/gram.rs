@@ -1,8 +1,8 @@
 //! Products of feature rows `[H·W, C]`: their Gram matrix, and the style loss's
 //! gradient, which is the rows times a matrix.
 
-use super::lanes::{Instructions, Job, LANES, Simd};
-use super::product::{Left, PANEL, Put, multiply};
+use super::lanes::{Instructions, LANES, Simd, SimdTask};
+use super::product::{Left, OutputMode, PANEL, multiply};
 use super::scratch::{Shared, with_scratch};
 use super::threads::{parallel, threads};
 use super::{Result, check, check_multiple};
@@ -79,7 +79,7 @@ struct Partial<'a> {
     sums: &'a mut [f32],
 }
 
-impl Job for Partial<'_> {
+impl SimdTask for Partial<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -98,7 +98,11 @@ impl Job for Partial<'_> {
             let panel_floats = depth * PANEL;
             let packed = &mut packed[..depth * channels];
             pack(block, channels, depth, packed);
-            let put = if number == 0 { Put::Replace } else { Put::Add };
+            let put = if number == 0 {
+                OutputMode::Replace
+            } else {
+                OutputMode::Add
+            };
             let panels = packed.chunks_exact(panel_floats);
             for (i, left) in panels.clone().enumerate() {
                 let left = Left::<'_, 1, LANES> {
@@ -146,7 +150,7 @@ pub fn product(
         rows,
         (count, channels),
         matrix,
-        Put::Replace,
+        OutputMode::Replace,
         out,
     )
 }
@@ -163,7 +167,14 @@ pub fn add_product(
     matrix: &[f32],
     out: &mut [f32],
 ) -> Result<()> {
-    put_product(instructions, rows, (count, channels), matrix, Put::Add, out)
+    put_product(
+        instructions,
+        rows,
+        (count, channels),
+        matrix,
+        OutputMode::Add,
+        out,
+    )
 }
 
 fn put_product(
@@ -171,7 +182,7 @@ fn put_product(
     rows: &[f32],
     (count, channels): (usize, usize),
     matrix: &[f32],
-    put: Put,
+    put: OutputMode,
     out: &mut [f32],
 ) -> Result<()> {
     check_multiple("channels", PANEL, channels)?;
@@ -209,11 +220,11 @@ struct Rows<'a> {
     packed: &'a mut [f32],
     /// The matrix, `[channels / PANEL, channels, PANEL]`.
     panels: &'a [f32],
-    put: Put,
+    put: OutputMode,
     out: &'a mut [f32],
 }
 
-impl Job for Rows<'_> {
+impl SimdTask for Rows<'_> {
     type Output = ();
 
     #[inline(always)]

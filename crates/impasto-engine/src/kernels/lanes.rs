@@ -44,7 +44,7 @@ pub trait Simd: Copy + Send + Sync {
 /// Work that is written for any instructions. `run` and all that it calls on
 /// the way to a [`Simd`] method must be `#[inline(always)]`: only what ends up
 /// inside [`Instructions::run`] is compiled with the instructions at hand.
-pub trait Job {
+pub trait SimdTask {
     type Output;
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
@@ -108,7 +108,7 @@ impl Instructions {
 
     /// Does `job` with these instructions.
     #[inline]
-    pub fn run<J: Job>(self, job: J) -> J::Output {
+    pub fn run<J: SimdTask>(self, job: J) -> J::Output {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = job;
         match self.0 {
@@ -126,7 +126,7 @@ impl Instructions {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Job, LANES, Simd};
+    use super::{LANES, Simd, SimdTask};
 
     /// Proof of AVX-512 (its foundation, F).
     #[derive(Clone, Copy)]
@@ -150,12 +150,12 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx2,fma")]
-    pub fn run_avx512<J: Job>(simd: Avx512, job: J) -> J::Output {
+    pub fn run_avx512<J: SimdTask>(simd: Avx512, job: J) -> J::Output {
         job.run(simd)
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub fn run_avx2<J: Job>(simd: Avx2, job: J) -> J::Output {
+    pub fn run_avx2<J: SimdTask>(simd: Avx2, job: J) -> J::Output {
         job.run(simd)
     }
 

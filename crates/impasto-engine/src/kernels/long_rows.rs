@@ -1,7 +1,7 @@
 //! Products of a few long rows, such as those that L-BFGS remembers: bound by
 //! the memory that they are read from, so each row is read once a product.
 
-use super::lanes::{Instructions, Job, LANES, Simd};
+use super::lanes::{Instructions, LANES, Simd, SimdTask};
 use super::scratch::{Shared, with_scratch};
 use super::threads::parallel;
 use super::{Result, check};
@@ -92,7 +92,7 @@ struct Products<'a> {
     sums: &'a mut [f32],
 }
 
-impl Job for Products<'_> {
+impl SimdTask for Products<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -151,7 +151,7 @@ struct Combination<'a> {
     out: &'a mut [f32],
 }
 
-impl Job for Combination<'_> {
+impl SimdTask for Combination<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -45,7 +45,7 @@ pub use gram::{add_product, gram, product};
 pub use lanes::Instructions;
 pub use long_rows::{combine_rows, row_products};
 pub use pool::{max_pool, max_pool_backward};
-pub use threads::{parallel, shares_open_mp, threads, wait_politely};
+pub use threads::{limit_spinning, parallel, shares_open_mp, threads};
 
 /// Slices whose lengths do not fit together: a mistake of the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

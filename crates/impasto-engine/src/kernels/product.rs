@@ -21,7 +21,7 @@ pub struct Left<'a, const ROW: usize, const GROUP: usize> {
 
 /// What becomes of the elements that the result is written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
+pub enum OutputMode {
     Replace,
     Add,
     /// Replace, and what is below zero becomes zero.
@@ -41,7 +41,7 @@ pub fn multiply<S: Simd, const ROW: usize, const GROUP: usize>(
     panel: &[f32],
     out: &mut [f32],
     stride: usize,
-    put: Put,
+    put: OutputMode,
 ) {
     let groups = panel.len() / (PANEL * GROUP);
     if rows == 0 || groups == 0 {
@@ -88,7 +88,7 @@ struct Place {
     groups: usize,
     out: *mut f32,
     stride: usize,
-    put: Put,
+    put: OutputMode,
 }
 
 impl Place {
@@ -208,9 +208,9 @@ impl Place {
                 for (v, &sum) in sums.iter().enumerate() {
                     let to = &mut *self.out.add(row * self.stride + v * LANES).cast();
                     let sum = match self.put {
-                        Put::Replace => sum,
-                        Put::Add => simd.add(simd.load(to), sum),
-                        Put::Relu => simd.relu(sum),
+                        OutputMode::Replace => sum,
+                        OutputMode::Add => simd.add(simd.load(to), sum),
+                        OutputMode::Relu => simd.relu(sum),
                     };
                     simd.store(sum, to);
                 }

@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 /// What a team runs: gets the pointer that was handed in beside it.
-type Entry = extern "C" fn(*mut c_void);
+type ThreadEntry = extern "C" fn(*mut c_void);
 
 /// The parts of GNU OpenMP's run time (`libgomp`, which LLVM's and Intel's
 /// libraries also offer) that are needed.
 struct OpenMp {
-    parallel: unsafe extern "C" fn(Entry, *mut c_void, c_uint, c_uint),
+    parallel: unsafe extern "C" fn(ThreadEntry, *mut c_void, c_uint, c_uint),
     max_threads: unsafe extern "C" fn() -> c_int,
     in_parallel: unsafe extern "C" fn() -> c_int,
 }
@@ -63,7 +63,7 @@ pub fn shares_open_mp() -> bool {
 /// must be set before the library is loaded, as an engine that we start has it;
 /// here the library is given two threads more than it needs, which sleep. Whoever
 /// has set `GOMP_SPINCOUNT` or `OMP_WAIT_POLICY` decides otherwise.
-pub fn wait_politely() {
+pub fn limit_spinning() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let decided = |name| std::env::var_os(name).is_some();

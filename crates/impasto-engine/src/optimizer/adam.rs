@@ -6,7 +6,7 @@ use super::iterate::{Iterate, Observed, restore, save, scalar, select};
 use super::{Optimizer, Status};
 use crate::Result;
 use crate::cuda::{self, AdamState, Kernels};
-use crate::state::State;
+use crate::state::StateDict;
 
 pub(super) const BETA1: f64 = 0.9;
 /// As in style-transfer-pytorch: the gradient changes its size so quickly here
@@ -62,7 +62,7 @@ impl Adam {
 
     /// # Errors
     /// When something is missing or of another shape than `like`.
-    pub fn restored(state: &State, like: &Tensor) -> Result<Self> {
+    pub fn restored(state: &StateDict, like: &Tensor) -> Result<Self> {
         let mut adam = Self::new(like, 0.0)?;
         adam.iterate.restore(state)?;
         restore(state, &NAMES, &adam.moments())?;
@@ -116,7 +116,7 @@ impl Optimizer for Adam {
             .collect()
     }
 
-    fn save(&self, state: &mut State) -> Result<()> {
+    fn save(&self, state: &mut StateDict) -> Result<()> {
         self.iterate.save(state)?;
         save(state, &NAMES, &self.moments())
     }

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::layout::copied;
-use crate::state::State;
+use crate::state::StateDict;
 use crate::{EngineError, Result};
 
 /// What a checkpoint calls the tensors of [`Iterate::tensors`].
@@ -146,7 +146,7 @@ impl Iterate {
 
     /// # Errors
     /// When libtorch fails.
-    pub fn save(&self, state: &mut State) -> Result<()> {
+    pub fn save(&self, state: &mut StateDict) -> Result<()> {
         save(state, &NAMES, &self.tensors())
     }
 
@@ -154,7 +154,7 @@ impl Iterate {
     ///
     /// # Errors
     /// When something is missing or of another shape.
-    pub fn restore(&mut self, state: &State) -> Result<()> {
+    pub fn restore(&mut self, state: &StateDict) -> Result<()> {
         restore(state, &NAMES, &self.tensors())
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn select(target: &Tensor, condition: &Tensor, new: &Tensor) -> Resul
 }
 
 /// Puts tensors down under their names.
-pub(super) fn save(state: &mut State, names: &[&str], tensors: &[&Tensor]) -> Result<()> {
+pub(super) fn save(state: &mut StateDict, names: &[&str], tensors: &[&Tensor]) -> Result<()> {
     names
         .iter()
         .zip(tensors)
@@ -183,7 +183,7 @@ pub(super) fn save(state: &mut State, names: &[&str], tensors: &[&Tensor]) -> Re
 }
 
 /// Fills tensors with what was saved under their names.
-pub(super) fn restore(state: &State, names: &[&str], tensors: &[&Tensor]) -> Result<()> {
+pub(super) fn restore(state: &StateDict, names: &[&str], tensors: &[&Tensor]) -> Result<()> {
     for (name, tensor) in names.iter().zip(tensors) {
         let kept = state.tensor(name, tensor.device())?;
         if kept.size() != tensor.size() || kept.f_kind()? != tensor.f_kind()? {

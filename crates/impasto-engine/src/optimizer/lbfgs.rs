@@ -22,7 +22,7 @@ use super::preconditioner::SpectralPreconditioner;
 use super::{Optimizer, Status};
 use crate::cuda::{self, Kernels, LbfgsState};
 use crate::layout::copied;
-use crate::state::State;
+use crate::state::StateDict;
 use crate::{EngineError, Result};
 
 /// The share of the promised decrease that a step must bring (Armijo).
@@ -144,7 +144,7 @@ impl Lbfgs {
     ///
     /// # Errors
     /// When something is missing or of another shape than `like`.
-    pub fn restored(state: &State, like: &Tensor) -> Result<Self> {
+    pub fn restored(state: &StateDict, like: &Tensor) -> Result<Self> {
         let capacity = state.number("lbfgs.capacity")?;
         if !(1.0..=1e6).contains(&capacity) {
             return Err(EngineError::Torch(format!(
@@ -339,7 +339,7 @@ impl Optimizer for Lbfgs {
             .collect()
     }
 
-    fn save(&self, state: &mut State) -> Result<()> {
+    fn save(&self, state: &mut StateDict) -> Result<()> {
         self.iterate.save(state)?;
         save(state, &NAMES, &self.points())?;
         save(state, &history::NAMES, &self.history.tensors())?;

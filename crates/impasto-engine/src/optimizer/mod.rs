@@ -20,7 +20,7 @@ use lbfgs::Lbfgs;
 use tch::Tensor;
 
 use super::Result;
-use super::state::State;
+use super::state::StateDict;
 
 /// An optimizer over an image `[1, 3, H, W]` whose values stay within 0..1.
 ///
@@ -81,7 +81,7 @@ pub trait Optimizer: Send {
     ///
     /// # Errors
     /// When libtorch fails.
-    fn save(&self, state: &mut State) -> Result<()>;
+    fn save(&self, state: &mut StateDict) -> Result<()>;
 }
 
 /// What became of a step, as the host reads it.
@@ -143,7 +143,7 @@ pub fn build(
 /// shape.
 pub fn restored(
     optimizer: &preset::Optimizer,
-    state: &State,
+    state: &StateDict,
     like: &Tensor,
 ) -> Result<Box<dyn Optimizer>> {
     Ok(match optimizer.kind {

@@ -7,7 +7,7 @@ mod lbfgs;
 use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::state::State;
+use crate::state::StateDict;
 use crate::test_device::{devices, gpu};
 
 /// A bowl whose bottom is partly outside 0..1: its value and its gradient.
@@ -128,9 +128,9 @@ fn what_was_saved_goes_on_bit_by_bit() {
                 }
             };
             walk(unbroken.as_mut(), after);
-            let mut state = State::new(Default::default());
+            let mut state = StateDict::new(Default::default());
             unbroken.save(&mut state).unwrap();
-            let state = State::read(state.write().unwrap()).unwrap();
+            let state = StateDict::read(state.write().unwrap()).unwrap();
             let settings = preset::Optimizer::new(kind);
             let mut resumed = restored(&settings, &state, &start(Device::Cpu)).unwrap();
             walk(unbroken.as_mut(), 10);

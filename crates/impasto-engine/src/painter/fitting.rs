@@ -4,7 +4,7 @@ use impasto_core::job::{Shortage, Size};
 use tch::Device;
 
 use super::Painter;
-use crate::room::Room;
+use crate::memory_plan::MemoryPlan;
 use crate::{EngineError, Result, accelerator, budget, memory};
 
 /// What a scale is made smaller by where memory leaves no other way: half as
@@ -17,7 +17,7 @@ impl Painter {
     /// Chooses tiles and history for this size.
     pub(super) fn arrange(&mut self, size: Size) {
         let layers = self.vgg.layers();
-        let room = Room::of(&self.job, &layers, self.device, self.precision);
+        let room = MemoryPlan::of(&self.job, &layers, self.device, self.precision);
         let Some(layout) = room.layout(size) else {
             return;
         };
@@ -31,7 +31,7 @@ impl Painter {
     /// none where nobody tells how much memory is free.
     pub(crate) fn history_limit(&self) -> Option<usize> {
         let layers = self.vgg.layers();
-        let room = Room::of(&self.job, &layers, self.device, self.precision);
+        let room = MemoryPlan::of(&self.job, &layers, self.device, self.precision);
         Some(room.layout(self.size()?)?.history)
     }
 
@@ -43,7 +43,7 @@ impl Painter {
     pub(super) fn go_on_smaller(&mut self, error: EngineError, scale: usize) -> Result<()> {
         self.settle()?;
         let before = self.sizes.get(scale).copied();
-        self.make_do(error, scale)?;
+        self.handle_out_of_memory(error, scale)?;
         if self.sizes.get(scale).copied() != before {
             return self.enter(scale, &mut |_| {});
         }
@@ -58,7 +58,7 @@ impl Painter {
     ///
     /// # Errors
     /// When the error is another, and when there is no way to go on.
-    pub(super) fn make_do(&mut self, error: EngineError, scale: usize) -> Result<()> {
+    pub(super) fn handle_out_of_memory(&mut self, error: EngineError, scale: usize) -> Result<()> {
         let EngineError::OutOfMemory(what) = error else {
             return Err(error);
         };

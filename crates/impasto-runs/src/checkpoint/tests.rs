@@ -177,7 +177,7 @@ fn more_than_the_run_can_need_is_not_read() {
         number: 7,
         position: position(1),
         numbers: BTreeMap::new(),
-        arrays: vec![Entry {
+        arrays: vec![ArrayHeader {
             name: "image".to_owned(),
             shape: vec![1, 3, 1 << 15, 1 << 14],
             wide: false,
@@ -201,7 +201,7 @@ fn more_than_the_run_can_need_is_not_read() {
     let error = write(&huge);
     assert!(error.contains("more than this run can need"), "{error}");
     // In a thousand portions.
-    let portion = Entry {
+    let portion = ArrayHeader {
         bytes: bytes / 1024,
         ..huge.arrays[0].clone()
     };

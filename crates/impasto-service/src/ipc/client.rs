@@ -108,18 +108,18 @@ pub fn connect(places: &[PathBuf], role: Role) -> Result<Connection, LineError> 
 fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, LineError> {
     let unreachable = |error| LineError::Unreachable(display_path(socket), error);
     let greeting = greet(&stream, role).map_err(|error| match error {
-        Refusal::Line(error) => error,
-        Refusal::Io(error) if is_timeout(&error) => LineError::Silent,
+        HandshakeError::Line(error) => error,
+        HandshakeError::Io(error) if is_timeout(&error) => LineError::Silent,
         // It ended just now.
-        Refusal::Io(error) if is_end(&error) => LineError::NotPainted,
-        Refusal::Io(error) => unreachable(error),
+        HandshakeError::Io(error) if is_end(&error) => LineError::NotPainted,
+        HandshakeError::Io(error) => unreachable(error),
     })?;
 
     let (commands, inbox) = unbounded();
     let (outbox, events) = bounded(EVENTS_WAITING);
     let preview = PreviewSlot::default();
     let steers = Arc::new(AtomicBool::new(greeting.steers));
-    let hearing = Hearing {
+    let hearing = FrameReader {
         events: outbox,
         preview: preview.clone(),
         steers: steers.clone(),
@@ -134,7 +134,7 @@ fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, L
                 let writer = thread::Builder::new()
                     .name("line out".to_owned())
                     .spawn_scoped(scope, || {
-                        Saying::new(inbox).all(&stream, &ended);
+                        FrameWriter::new(inbox).all(&stream, &ended);
                         // For the reader too the line ends now.
                         let _ = stream.shutdown(Shutdown::Both);
                     });
@@ -161,28 +161,28 @@ fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, L
 }
 
 /// Why no greeting came.
-enum Refusal {
+enum HandshakeError {
     Line(LineError),
     Io(io::Error),
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for HandshakeError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<FrameError> for Refusal {
+impl From<FrameError> for HandshakeError {
     fn from(error: FrameError) -> Self {
         match error {
             FrameError::Broken(error) => Self::Io(error),
-            FrameError::Rubbish(sentence) => Self::Line(LineError::Senseless(sentence)),
+            FrameError::InvalidFrame(sentence) => Self::Line(LineError::Senseless(sentence)),
         }
     }
 }
 
 /// Says hello and waits for the answer.
-fn greet(mut stream: &UnixStream, role: Role) -> Result<Greeting, Refusal> {
+fn greet(mut stream: &UnixStream, role: Role) -> Result<Greeting, HandshakeError> {
     stream.set_read_timeout(Some(GREETING_PATIENCE))?;
     stream.set_write_timeout(Some(WRITE_TURN))?;
     let hello = Hello {
@@ -195,19 +195,19 @@ fn greet(mut stream: &UnixStream, role: Role) -> Result<Greeting, Refusal> {
         Some(frame) => stream.write_all(&frame),
         None => Ok(()),
     };
-    let answer = frame::read(&mut stream, &[Kind::Greeting, Kind::Refusal]);
+    let answer = frame::read(&mut stream, &[Kind::Greeting, Kind::HandshakeError]);
     let (kind, payload) = match (answer, said) {
         (Ok(answer), _) => answer,
         (Err(_), Err(error)) => return Err(error.into()),
         (Err(error), Ok(())) => return Err(error.into()),
     };
-    if kind == Kind::Refusal {
+    if kind == Kind::HandshakeError {
         let error = LineError::Refused(sentence(&payload));
-        return Err(Refusal::Line(error));
+        return Err(HandshakeError::Line(error));
     }
     let mut greeting: Greeting = frame::parsed(&payload, "the greeting")?;
     if greeting.version != PROTOCOL_VERSION {
-        return Err(Refusal::Line(LineError::OtherVersion {
+        return Err(HandshakeError::Line(LineError::OtherVersion {
             theirs: greeting.version,
             ours: PROTOCOL_VERSION,
         }));
@@ -219,7 +219,7 @@ fn greet(mut stream: &UnixStream, role: Role) -> Result<Greeting, Refusal> {
 }
 
 /// What comes from the engine.
-struct Hearing {
+struct FrameReader {
     events: Sender<Event>,
     preview: PreviewSlot,
     steers: Arc<AtomicBool>,
@@ -228,7 +228,7 @@ struct Hearing {
     over: bool,
 }
 
-impl Hearing {
+impl FrameReader {
     /// Hands everything on until the line ends or nobody listens.
     fn all(mut self, stream: &UnixStream) {
         let Some(message) = self.until_the_end(stream) else {
@@ -248,20 +248,20 @@ impl Hearing {
         loop {
             let read = frame::read(
                 &mut stream,
-                &[Kind::Event, Kind::Preview, Kind::Role, Kind::Refusal],
+                &[Kind::Event, Kind::Preview, Kind::Role, Kind::HandshakeError],
             );
             let heard = read.and_then(|(kind, payload)| self.take_in(kind, payload));
             match heard {
-                Ok(Heard::Going) => {}
-                Ok(Heard::Alone) => return None,
-                Ok(Heard::LetGo(sentence)) => {
+                Ok(FrameOutcome::Going) => {}
+                Ok(FrameOutcome::Alone) => return None,
+                Ok(FrameOutcome::LetGo(sentence)) => {
                     return Some(format!(
                         "the line to the engine ended ({sentence}); the run itself may go on: \
                          impasto attach {} looks again",
                         self.run
                     ));
                 }
-                Err(FrameError::Rubbish(sentence)) => {
+                Err(FrameError::InvalidFrame(sentence)) => {
                     return Some(format!(
                         "what the engine said makes no sense ({sentence}); the run itself may go \
                          on: impasto attach {} looks again",
@@ -279,14 +279,14 @@ impl Hearing {
         }
     }
 
-    fn take_in(&mut self, kind: Kind, payload: Vec<u8>) -> Result<Heard, FrameError> {
+    fn take_in(&mut self, kind: Kind, payload: Vec<u8>) -> Result<FrameOutcome, FrameError> {
         match kind {
             Kind::Preview => self.preview.put(frame::parsed_preview(payload)?),
             Kind::Role => {
                 let steers = payload.first() == Some(&1);
                 self.steers.store(steers, Ordering::Relaxed);
             }
-            Kind::Refusal => return Ok(Heard::LetGo(sentence(&payload))),
+            Kind::HandshakeError => return Ok(FrameOutcome::LetGo(sentence(&payload))),
             _ => {
                 let event: Event = frame::parsed(&payload, "an event")?;
                 match event {
@@ -295,16 +295,16 @@ impl Hearing {
                     _ => {}
                 }
                 if self.events.send(event).is_err() {
-                    return Ok(Heard::Alone);
+                    return Ok(FrameOutcome::Alone);
                 }
             }
         }
-        Ok(Heard::Going)
+        Ok(FrameOutcome::Going)
     }
 }
 
 /// How the line goes on after a frame.
-enum Heard {
+enum FrameOutcome {
     Going,
     /// Nobody listens to events any more.
     Alone,
@@ -313,7 +313,7 @@ enum Heard {
 }
 
 /// What goes to the engine.
-struct Saying {
+struct FrameWriter {
     commands: Receiver<Command>,
     /// Taken out of `commands` while the line was stuck.
     waiting: VecDeque<Command>,
@@ -321,7 +321,7 @@ struct Saying {
     left: Option<Instant>,
 }
 
-impl Saying {
+impl FrameWriter {
     fn new(commands: Receiver<Command>) -> Self {
         Self {
             commands,

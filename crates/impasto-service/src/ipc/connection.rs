@@ -14,7 +14,7 @@ use impasto_core::protocol::{Command, Notify};
 
 use super::frame::{self, Frame, FrameError, Kind};
 use super::outbox::{Item, Outbox};
-use super::switchboard::{Heard, Switchboard};
+use super::registry::{ClientRegistry, CommandOutcome};
 use super::{Greeting, Hello, PROTOCOL_VERSION, Role, lock};
 
 /// How long a front end may take to say hello.
@@ -25,7 +25,7 @@ const STALL_PATIENCE: Duration = Duration::from_secs(30);
 /// What all threads of a server share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub board: Mutex<Switchboard>,
+    pub board: Mutex<ClientRegistry>,
     /// A command waits, a preview is wanted, or somebody came or went.
     pub changes: Notify,
     /// There may be room for commands.
@@ -43,7 +43,7 @@ impl Shared {
     pub(super) fn serve(&self, stream: &UnixStream) {
         let role = match hello(stream) {
             Ok(role) => role,
-            Err(FrameError::Rubbish(sentence)) => return refuse(stream, &sentence),
+            Err(FrameError::InvalidFrame(sentence)) => return refuse(stream, &sentence),
             Err(FrameError::Broken(error)) if is_timeout(&error) => {
                 return refuse(stream, "no hello came");
             }
@@ -64,7 +64,7 @@ impl Shared {
                 Err(error) => Err(error.into()),
             };
             let mut board = lock(&self.board);
-            if let Err(FrameError::Rubbish(sentence)) = read {
+            if let Err(FrameError::InvalidFrame(sentence)) = read {
                 board.let_go(id, &sentence);
             }
             board.detach(id);
@@ -85,12 +85,12 @@ impl Shared {
             let mut board = lock(&self.board);
             loop {
                 match board.hear(id, command) {
-                    Heard::Done => break,
-                    Heard::OutOfPlace(sentence) => {
-                        return Err(FrameError::Rubbish(sentence.to_owned()));
+                    CommandOutcome::Done => break,
+                    CommandOutcome::OutOfPlace(sentence) => {
+                        return Err(FrameError::InvalidFrame(sentence.to_owned()));
                     }
-                    Heard::Full(_) if board.is_closed() => return Ok(()),
-                    Heard::Full(again) => {
+                    CommandOutcome::Full(_) if board.is_closed() => return Ok(()),
+                    CommandOutcome::Full(again) => {
                         command = again;
                         let waited = self.room.wait(board);
                         board = waited.unwrap_or_else(PoisonError::into_inner);
@@ -113,14 +113,14 @@ impl Shared {
         };
         // The server has seen to it that these can be written.
         frame::json(Kind::Greeting, &greeting)
-            .unwrap_or_else(|| frame::plain(Kind::Refusal, b"the run has no name"))
+            .unwrap_or_else(|| frame::plain(Kind::HandshakeError, b"the run has no name"))
     }
 }
 
 /// Waits for who it is. A version that is not ours is refused.
 fn hello(stream: &UnixStream) -> Result<Role, FrameError> {
     let until = Instant::now() + HELLO_PATIENCE;
-    let (_, payload) = frame::read(&mut Hasty { stream, until }, &[Kind::Hello])?;
+    let (_, payload) = frame::read(&mut DeadlineReader { stream, until }, &[Kind::Hello])?;
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(Some(STALL_PATIENCE))?;
     // The version before the rest: what else another version says is unknown.
@@ -128,7 +128,7 @@ fn hello(stream: &UnixStream) -> Result<Role, FrameError> {
     match said.get("impasto").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(PROTOCOL_VERSION) => {}
         Some(version) => {
-            return Err(FrameError::Rubbish(format!(
+            return Err(FrameError::InvalidFrame(format!(
                 "the engine is impasto {} and speaks version {PROTOCOL_VERSION} of the line's \
                  protocol, this terminal speaks version {version}: use the impasto that began \
                  the run",
@@ -136,7 +136,7 @@ fn hello(stream: &UnixStream) -> Result<Role, FrameError> {
             )));
         }
         None => {
-            return Err(FrameError::Rubbish(
+            return Err(FrameError::InvalidFrame(
                 "the hello is not one of impasto's".to_owned(),
             ));
         }
@@ -146,12 +146,12 @@ fn hello(stream: &UnixStream) -> Result<Role, FrameError> {
 }
 
 /// Reads until an instant, however slowly the bytes come.
-struct Hasty<'a> {
+struct DeadlineReader<'a> {
     stream: &'a UnixStream,
     until: Instant,
 }
 
-impl Read for Hasty<'_> {
+impl Read for DeadlineReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -165,7 +165,7 @@ impl Read for Hasty<'_> {
 /// Says why somebody is not let in. Nothing was written to this socket before,
 /// so that there is room for a sentence, and nobody has to wait.
 pub(super) fn refuse(mut stream: &UnixStream, sentence: &str) {
-    let frame = frame::plain(Kind::Refusal, sentence.as_bytes());
+    let frame = frame::plain(Kind::HandshakeError, sentence.as_bytes());
     let _ = stream.write_all(&frame);
 }
 

@@ -32,7 +32,7 @@ pub(super) enum Kind {
     Hello = 1,
     Command = 2,
     Greeting = 16,
-    Refusal = 17,
+    HandshakeError = 17,
     Event = 18,
     Preview = 19,
     Role = 20,
@@ -43,7 +43,7 @@ impl Kind {
         Self::Hello,
         Self::Command,
         Self::Greeting,
-        Self::Refusal,
+        Self::HandshakeError,
         Self::Event,
         Self::Preview,
         Self::Role,
@@ -55,7 +55,7 @@ impl Kind {
             Self::Hello => 4 << 10,
             Self::Command => 1 << 20,
             Self::Greeting => 64 << 10,
-            Self::Refusal => 4 << 10,
+            Self::HandshakeError => 4 << 10,
             Self::Event => 4 << 20,
             Self::Preview => PREVIEW_HEADER + 3 * (MAX_PREVIEW_SIDE as usize).pow(2),
             Self::Role => 1,
@@ -71,7 +71,7 @@ pub(super) enum FrameError {
     Broken(#[from] io::Error),
     /// What came is not what is spoken here. A sentence without its full stop.
     #[error("{0}")]
-    Rubbish(String),
+    InvalidFrame(String),
 }
 
 /// Reads one frame, which must be of one of these kinds.
@@ -85,12 +85,12 @@ pub(super) fn read(line: &mut impl Read, kinds: &[Kind]) -> Result<(Kind, Vec<u8
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
     let known = Kind::ALL.into_iter().find(|known| *known as u8 == kind);
     let Some(kind) = known.filter(|kind| kinds.contains(kind)) else {
-        return Err(FrameError::Rubbish(format!(
+        return Err(FrameError::InvalidFrame(format!(
             "a frame of kind {kind} has no place here"
         )));
     };
     if length > kind.limit() {
-        return Err(FrameError::Rubbish(format!(
+        return Err(FrameError::InvalidFrame(format!(
             "a frame of {length} bytes is longer than the {} that its kind may have",
             kind.limit()
         )));
@@ -115,7 +115,7 @@ pub(super) fn parsed<T: serde::de::DeserializeOwned>(
     // What the reader found at fault could quote the payload: only its place
     // is told.
     serde_json::from_slice(payload).map_err(|error| {
-        FrameError::Rubbish(format!(
+        FrameError::InvalidFrame(format!(
             "{what} cannot be read (line {}, column {})",
             error.line(),
             error.column()
@@ -175,7 +175,7 @@ pub(super) fn preview(preview: &Preview) -> Option<Frame> {
 /// # Errors
 /// When its size is out of bounds, or its pixels do not fit it.
 pub(super) fn parsed_preview(mut payload: Vec<u8>) -> Result<Preview, FrameError> {
-    let rubbish = || FrameError::Rubbish("a preview's pixels do not fit its size".to_owned());
+    let rubbish = || FrameError::InvalidFrame("a preview's pixels do not fit its size".to_owned());
     let (numbers, _) = payload
         .split_first_chunk::<PREVIEW_HEADER>()
         .ok_or_else(rubbish)?;
@@ -323,7 +323,10 @@ mod tests {
     fn what_has_no_place_here_is_not_read() {
         let rubbish = |bytes: &[u8]| {
             let read = read(&mut &bytes[..], &[Kind::Command]);
-            assert!(matches!(read, Err(FrameError::Rubbish(_))), "{bytes:?}");
+            assert!(
+                matches!(read, Err(FrameError::InvalidFrame(_))),
+                "{bytes:?}"
+            );
         };
         rubbish(&[0, 0, 0, 0, 0]);
         rubbish(&[0, 0, 0, 0, Kind::Hello as u8]);

@@ -24,9 +24,9 @@ mod frame;
 mod history;
 mod outbox;
 pub mod place;
+mod registry;
 mod server;
 mod socket;
-mod switchboard;
 #[cfg(test)]
 mod tests;
 

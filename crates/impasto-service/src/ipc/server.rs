@@ -13,8 +13,8 @@ use impasto_core::protocol::{Command, Event, Notify, Preview};
 
 use super::connection::{Shared, refuse};
 use super::frame;
+use super::registry::ClientRegistry;
 use super::socket::{Announce, Socket, is_trusted};
-use super::switchboard::Switchboard;
 use super::{MOST_CLIENTS, lock};
 
 /// How many lines may be open: to those that are attached, to those that are
@@ -56,7 +56,7 @@ impl Server {
     ) -> io::Result<Self> {
         let socket = Socket::open(places, announce)?;
         let shared = Arc::new(Shared {
-            board: Mutex::new(Switchboard::default()),
+            board: Mutex::new(ClientRegistry::default()),
             changes: Notify::default(),
             room: Condvar::new(),
             lines: Mutex::default(),

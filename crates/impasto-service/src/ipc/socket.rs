@@ -23,13 +23,13 @@ pub type Announce = Box<dyn FnMut(Result<&Path, &io::Error>) + Send>;
 pub(super) struct Socket {
     /// Where it may lie, the best place first.
     places: Vec<PathBuf>,
-    bound: Option<Bound>,
+    bound: Option<BoundSocket>,
     announce: Announce,
 }
 
 /// A socket with its file.
 #[derive(Debug)]
-struct Bound {
+struct BoundSocket {
     path: PathBuf,
     listener: UnixListener,
     /// Device and inode of its file.
@@ -44,7 +44,7 @@ impl Socket {
     /// # Errors
     /// When somebody listens at one of them.
     pub(super) fn open(places: &[PathBuf], mut announce: Announce) -> io::Result<Self> {
-        let bound = match Bound::new(places) {
+        let bound = match BoundSocket::new(places) {
             Ok(bound) => {
                 announce(Ok(&bound.path));
                 Some(bound)
@@ -100,7 +100,7 @@ impl Socket {
         if self.bound.as_ref().is_some_and(|bound| !bound.is_gone()) {
             return;
         }
-        if let Ok(bound) = Bound::new(&self.places) {
+        if let Ok(bound) = BoundSocket::new(&self.places) {
             (self.announce)(Ok(&bound.path));
             // The old one, dropped now, leaves the new one's file alone.
             self.bound = Some(bound);
@@ -108,7 +108,7 @@ impl Socket {
     }
 }
 
-impl Bound {
+impl BoundSocket {
     /// A socket at the first of these places that takes one.
     fn new(places: &[PathBuf]) -> io::Result<Self> {
         let mut problems: Vec<io::Error> = Vec::new();
@@ -132,7 +132,7 @@ impl Bound {
             io::Error::new(error.kind(), message)
         };
         check_free(path)?;
-        // Bound beside its place and renamed: whoever finds it finds it ready,
+        // BoundSocket beside its place and renamed: whoever finds it finds it ready,
         // and with its permissions.
         let fresh = path.with_extension("new");
         match fs::remove_file(&fresh) {
@@ -161,7 +161,7 @@ impl Bound {
     }
 }
 
-impl Drop for Bound {
+impl Drop for BoundSocket {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|file| file == self.file) {
             let _ = fs::remove_file(&self.path);
@@ -227,7 +227,7 @@ mod tests {
     fn only_its_owner_may_open_it_and_its_file_goes_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.sock");
-        let socket = Bound::new(slice::from_ref(&path)).unwrap();
+        let socket = BoundSocket::new(slice::from_ref(&path)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         drop(socket);
@@ -241,13 +241,13 @@ mod tests {
         // As after a crash: the listener is gone, the files are not.
         drop(UnixListener::bind(&path).unwrap());
         drop(UnixListener::bind(path.with_extension("new")).unwrap());
-        let socket = Bound::new(slice::from_ref(&path)).unwrap();
-        let error = Bound::new(slice::from_ref(&path)).unwrap_err();
+        let socket = BoundSocket::new(slice::from_ref(&path)).unwrap();
+        let error = BoundSocket::new(slice::from_ref(&path)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(UnixStream::connect(&path).is_ok());
         drop(socket);
         fs::write(&path, "").unwrap();
-        let error = Bound::new(slice::from_ref(&path)).unwrap_err();
+        let error = BoundSocket::new(slice::from_ref(&path)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
 
@@ -255,7 +255,7 @@ mod tests {
     fn a_folder_that_others_may_write_to_has_no_socket() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
-        let error = Bound::new(&[dir.path().join("a.sock")]).unwrap_err();
+        let error = BoundSocket::new(&[dir.path().join("a.sock")]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     }
 

@@ -1,6 +1,6 @@
 //! Both ends of the line at once, over real sockets.
 
-mod rubbish;
+mod invalid_frames;
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};

@@ -75,7 +75,7 @@ impl FetchError {
             Self::Address { reason, .. } => (*reason).to_owned(),
             Self::Failed { reason, .. } => reason.clone(),
             Self::TooLarge { .. } => "it is far too large".to_owned(),
-            Self::Weights(error) => error.flaw.to_string(),
+            Self::Weights(error) => error.kind.to_string(),
             other => other.to_string(),
         }
     }

@@ -102,7 +102,7 @@ pub(super) struct Answer {
 
 /// What is heard of an exchange.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum TransferEvent {
     Answer(Answer),
     Bytes(Vec<u8>),
     End,
@@ -110,7 +110,7 @@ pub(super) enum Heard {
 
 /// Why an exchange broke off.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum TransferError {
     Stopped,
     /// Nothing is there that answers.
     Unreachable(String),
@@ -122,7 +122,7 @@ pub(super) enum Trouble {
 
 /// What bytes of a file to ask for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ask {
+pub(super) struct RangeRequest {
     /// The first byte and the last. Without either, the whole file.
     pub first: u64,
     pub last: Option<u64>,
@@ -133,7 +133,7 @@ pub(super) struct Ask {
 /// A request under way. Dropped, it ends.
 pub(super) struct Exchange {
     agent: Agent,
-    heard: Receiver<Result<Heard, Trouble>>,
+    heard: Receiver<Result<TransferEvent, TransferError>>,
 }
 
 impl Drop for Exchange {
@@ -144,7 +144,7 @@ impl Drop for Exchange {
 
 impl Exchange {
     /// Asks. `connect` bounds how long a host's addresses are tried in turn.
-    pub fn start(url: &Url, ask: Ask, connect: Duration) -> Result<Self, Trouble> {
+    pub fn start(url: &Url, ask: RangeRequest, connect: Duration) -> Result<Self, TransferError> {
         let agent = Agent::new_with_config(config(url, connect));
         let (sender, heard) = sync_channel(8);
         let uri = url.uri.clone();
@@ -157,27 +157,33 @@ impl Exchange {
                     let _ = sender.send(Err(trouble));
                 }
             })
-            .map_err(|error| Trouble::Lasting(error.to_string()))?;
+            .map_err(|error| TransferError::Lasting(error.to_string()))?;
         Ok(Self { agent, heard })
     }
 
     /// Waits for what comes next.
-    pub fn next(&self, stall: Duration, stop: &dyn Fn() -> bool) -> Result<Heard, Trouble> {
+    pub fn next(
+        &self,
+        stall: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<TransferEvent, TransferError> {
         let since = Instant::now();
         loop {
             if stop() {
-                return Err(Trouble::Stopped);
+                return Err(TransferError::Stopped);
             }
             let left = stall.saturating_sub(since.elapsed());
             match self.heard.recv_timeout(left.min(GLANCE)) {
                 Ok(heard) => return heard,
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     let seconds = stall.as_secs();
-                    return Err(Trouble::Passing(format!("nothing came for {seconds} s")));
+                    return Err(TransferError::Passing(format!(
+                        "nothing came for {seconds} s"
+                    )));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Trouble::Passing("the connection is lost".to_owned()));
+                    return Err(TransferError::Passing("the connection is lost".to_owned()));
                 }
             }
         }
@@ -188,9 +194,9 @@ impl Exchange {
 fn converse(
     agent: &Agent,
     uri: Uri,
-    ask: &Ask,
-    sender: &SyncSender<Result<Heard, Trouble>>,
-) -> Result<(), Trouble> {
+    ask: &RangeRequest,
+    sender: &SyncSender<Result<TransferEvent, TransferError>>,
+) -> Result<(), TransferError> {
     let mut request = agent.get(uri).header(header::ACCEPT_ENCODING, "identity");
     if ask.first > 0 || ask.last.is_some() {
         let last = ask.last.map_or_else(String::new, |last| last.to_string());
@@ -201,7 +207,7 @@ fn converse(
     }
     let response = request.call().map_err(trouble)?;
     let send = |heard| sender.send(Ok(heard)).is_ok();
-    if !send(Heard::Answer(answer(&response))) {
+    if !send(TransferEvent::Answer(answer(&response))) {
         return Ok(());
     }
     let mut reader = response.into_body().into_reader();
@@ -209,10 +215,10 @@ fn converse(
     loop {
         match reader.read(&mut chunk) {
             Ok(0) => {
-                send(Heard::End);
+                send(TransferEvent::End);
                 return Ok(());
             }
-            Ok(size) if send(Heard::Bytes(chunk[..size].to_vec())) => {}
+            Ok(size) if send(TransferEvent::Bytes(chunk[..size].to_vec())) => {}
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(trouble(error.into())),
@@ -284,44 +290,46 @@ fn range(value: &str) -> Option<(u64, u64, u64)> {
     (first <= last && last < total).then_some((first, last, total))
 }
 
-fn trouble(error: ureq::Error) -> Trouble {
+fn trouble(error: ureq::Error) -> TransferError {
     use ureq::Error;
     let words = |error: &dyn std::fmt::Display| shown(&error.to_string(), 200);
     match error {
-        Error::HostNotFound => Trouble::Unreachable("its host is not found".to_owned()),
-        Error::ConnectionFailed => Trouble::Unreachable("no connection is made".to_owned()),
-        Error::ConnectProxyFailed(reason) => Trouble::Unreachable(format!(
+        Error::HostNotFound => TransferError::Unreachable("its host is not found".to_owned()),
+        Error::ConnectionFailed => TransferError::Unreachable("no connection is made".to_owned()),
+        Error::ConnectProxyFailed(reason) => TransferError::Unreachable(format!(
             "the proxy makes no connection ({})",
             words(&reason)
         )),
         Error::TooManyRedirects => {
-            Trouble::Lasting(format!("it leads on more than {MAX_REDIRECTS} times"))
+            TransferError::Lasting(format!("it leads on more than {MAX_REDIRECTS} times"))
         }
         Error::RequireHttpsOnly(_) => {
-            Trouble::Lasting("it leads to an address that is not encrypted".to_owned())
+            TransferError::Lasting("it leads to an address that is not encrypted".to_owned())
         }
-        Error::Io(error) if is_certificate(&error) => Trouble::Lasting(format!(
+        Error::Io(error) if is_certificate(&error) => TransferError::Lasting(format!(
             "the connection cannot be trusted ({}). Behind a proxy that looks into connections, \
              set SSL_CERT_FILE to its certificate",
             words(&error)
         )),
         // The standard library gives this no kind of its own.
         Error::Io(error) if error.to_string().contains("lookup address") => {
-            Trouble::Unreachable("its host is not found".to_owned())
+            TransferError::Unreachable("its host is not found".to_owned())
         }
         Error::Io(error) => match error.kind() {
             ErrorKind::ConnectionRefused
             | ErrorKind::HostUnreachable
             | ErrorKind::NetworkUnreachable
             | ErrorKind::NetworkDown
-            | ErrorKind::AddrNotAvailable => Trouble::Unreachable(words(&error)),
-            ErrorKind::UnexpectedEof => Trouble::Passing("the connection broke off".to_owned()),
-            _ => Trouble::Passing(words(&error)),
+            | ErrorKind::AddrNotAvailable => TransferError::Unreachable(words(&error)),
+            ErrorKind::UnexpectedEof => {
+                TransferError::Passing("the connection broke off".to_owned())
+            }
+            _ => TransferError::Passing(words(&error)),
         },
         Error::Timeout(_) | Error::Protocol(_) | Error::BodyStalled => {
-            Trouble::Passing(words(&error))
+            TransferError::Passing(words(&error))
         }
-        _ => Trouble::Lasting(words(&error)),
+        _ => TransferError::Lasting(words(&error)),
     }
 }
 

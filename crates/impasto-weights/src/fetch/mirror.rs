@@ -12,7 +12,7 @@ use super::FetchError;
 use super::transfer::Transfer;
 use crate::error::damaged;
 use crate::tensor::Tensor;
-use crate::{Flaw, safetensors, vgg};
+use crate::{WeightsErrorKind, safetensors, vgg};
 
 /// How much is asked for at first: a VGG network's header is a tenth of it.
 const FIRST: u64 = 64 << 10;
@@ -46,7 +46,7 @@ pub(super) fn fetch(transfer: &mut Transfer<'_>) -> Result<(), FetchError> {
         )
     });
     let Selection { opening, pieces } =
-        selection.map_err(|flaw| transfer.failed(&flaw.to_string()))?;
+        selection.map_err(|kind| transfer.failed(&kind.to_string()))?;
     let part = &mut transfer.part;
     if *part.note() != beginning.note || !part.begins_with(&opening) {
         let path = part.path().to_owned();
@@ -57,16 +57,16 @@ pub(super) fn fetch(transfer: &mut Transfer<'_>) -> Result<(), FetchError> {
 }
 
 /// Where the header of a file that begins so ends.
-fn header_end(bytes: &[u8]) -> Result<u64, Flaw> {
-    let length = bytes.first_chunk().ok_or(Flaw::UnknownFormat)?;
+fn header_end(bytes: &[u8]) -> Result<u64, WeightsErrorKind> {
+    let length = bytes.first_chunk().ok_or(WeightsErrorKind::UnknownFormat)?;
     if bytes.get(8) != Some(&b'{') {
-        return Err(Flaw::UnknownFormat);
+        return Err(WeightsErrorKind::UnknownFormat);
     }
     Ok(8 + safetensors::header_length(*length)?)
 }
 
 /// What to fetch of a file with this header and size.
-fn select(header: &[u8], size: u64) -> Result<Selection, Flaw> {
+fn select(header: &[u8], size: u64) -> Result<Selection, WeightsErrorKind> {
     let (tensors, _) = safetensors::parse(header, size)?;
     let (_, planned) = vgg::plan(&tensors)?;
     let mut wanted: Vec<(&Tensor, Range<u64>)> = Vec::new();

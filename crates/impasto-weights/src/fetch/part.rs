@@ -36,7 +36,7 @@ pub(super) struct Note {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct KeptBytes {
     #[serde(flatten)]
     note: Note,
     /// How many bytes are on the disk for certain: after a loss of power there
@@ -76,7 +76,7 @@ impl Part {
             secured: 0,
         };
         // A note that cannot be read leads to a fresh start.
-        if let Some(Kept { note, secured }) = part.read_note()
+        if let Some(KeptBytes { note, secured }) = part.read_note()
             && part
                 .file
                 .metadata()
@@ -137,7 +137,7 @@ impl Part {
     /// Puts what came on the disk, and a note of it.
     pub fn secure(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        let kept = Kept {
+        let kept = KeptBytes {
             note: self.note.clone(),
             secured: self.length,
         };
@@ -198,7 +198,7 @@ impl Part {
         self.secured = 0;
     }
 
-    fn read_note(&self) -> Option<Kept> {
+    fn read_note(&self) -> Option<KeptBytes> {
         let mut bytes = Vec::new();
         let file = File::open(note_path(&self.path)).ok()?;
         file.take(MAX_NOTE).read_to_end(&mut bytes).ok()?;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use ureq::http::StatusCode;
 
-use super::http::{Answer, Ask, Exchange, Heard, Trouble, Url};
+use super::http::{Answer, Exchange, RangeRequest, TransferError, TransferEvent, Url};
 use super::part::{Note, Part};
-use super::{FetchError, MAX_BYTES, Patience, Progress};
+use super::{FetchError, MAX_BYTES, Progress, Retries};
 
 /// How many bytes have to come for the tries to be counted anew.
 const HEADWAY: u64 = 1 << 20;
@@ -23,7 +23,7 @@ const INSTALLED: u64 = 81_000_000;
 pub(super) struct Transfer<'a> {
     pub url: &'a Url,
     pub part: &'a mut Part,
-    pub patience: &'a Patience,
+    pub patience: &'a Retries,
     pub progress: &'a mut dyn FnMut(Progress),
     pub stop: &'a dyn Fn() -> bool,
     /// Whether there is another address, so that one that cannot be reached is
@@ -34,7 +34,7 @@ pub(super) struct Transfer<'a> {
 }
 
 /// The first bytes of a file, and what is needed to ask for more of it.
-pub(super) struct Beginning {
+pub(super) struct FirstBytes {
     pub bytes: Vec<u8>,
     pub note: Note,
     /// The size of the whole file.
@@ -80,7 +80,7 @@ impl Transfer<'_> {
 
     /// Fetches the first `count` bytes of a file into memory; fewer if it is
     /// shorter.
-    pub fn beginning(&mut self, count: u64) -> Result<Beginning, FetchError> {
+    pub fn beginning(&mut self, count: u64) -> Result<FirstBytes, FetchError> {
         self.retrying(|this| this.beginning_once(count))
     }
 
@@ -93,12 +93,12 @@ impl Transfer<'_> {
         }
         let goes_on = same && note.validator.is_some();
         let ask = match goes_on {
-            true => Ask {
+            true => RangeRequest {
                 first: have,
                 last: None,
                 validator: note.validator.clone(),
             },
-            false => Ask::default(),
+            false => RangeRequest::default(),
         };
         let (exchange, answer) = self.open(ask)?;
         let until = match (answer.status, answer.range) {
@@ -145,7 +145,7 @@ impl Transfer<'_> {
         let first = piece.end - (until - self.part.length());
         let note = self.part.note();
         let size = note.size;
-        let ask = Ask {
+        let ask = RangeRequest {
             first,
             last: Some(piece.end - 1),
             validator: note.validator.clone(),
@@ -163,8 +163,8 @@ impl Transfer<'_> {
         self.receive(&exchange, Some(until), Some(total))
     }
 
-    fn beginning_once(&mut self, count: u64) -> Result<Beginning, Break> {
-        let ask = Ask {
+    fn beginning_once(&mut self, count: u64) -> Result<FirstBytes, Break> {
+        let ask = RangeRequest {
             first: 0,
             last: Some(count - 1),
             validator: None,
@@ -183,12 +183,12 @@ impl Transfer<'_> {
         let mut throughput = Throughput::new();
         loop {
             match self.hear(&exchange)? {
-                Heard::Bytes(more) => {
+                TransferEvent::Bytes(more) => {
                     throughput.check(more.len(), self.patience)?;
                     bytes.extend(more);
                 }
-                Heard::End => break,
-                Heard::Answer(_) => {}
+                TransferEvent::End => break,
+                TransferEvent::Answer(_) => {}
             }
             if bytes.len() as u64 > last + 1 {
                 return Err(self.lasting("it sends more than was asked for"));
@@ -198,16 +198,16 @@ impl Transfer<'_> {
             return Err(passing("the connection broke off"));
         }
         let note = self.note(&answer, Some(size));
-        Ok(Beginning { bytes, note, size })
+        Ok(FirstBytes { bytes, note, size })
     }
 
     /// Asks, and waits for an answer that speaks of content.
-    fn open(&mut self, ask: Ask) -> Result<(Exchange, Answer), Break> {
+    fn open(&mut self, ask: RangeRequest) -> Result<(Exchange, Answer), Break> {
         let url = self.url.shown().to_owned();
         (self.progress)(Progress::Connecting { url });
         let exchange = Exchange::start(self.url, ask, self.patience.stall)
             .map_err(|trouble| self.broken(trouble))?;
-        let Heard::Answer(answer) = self.hear(&exchange)? else {
+        let TransferEvent::Answer(answer) = self.hear(&exchange)? else {
             return Err(passing("it does not answer"));
         };
         let words = || {
@@ -243,9 +243,9 @@ impl Transfer<'_> {
         let mut throughput = Throughput::new();
         loop {
             let bytes = match self.hear(exchange)? {
-                Heard::Bytes(bytes) => bytes,
-                Heard::End => break,
-                Heard::Answer(_) => continue,
+                TransferEvent::Bytes(bytes) => bytes,
+                TransferEvent::End => break,
+                TransferEvent::Answer(_) => continue,
             };
             throughput.check(bytes.len(), self.patience)?;
             let length = self.part.length() + bytes.len() as u64;
@@ -269,7 +269,7 @@ impl Transfer<'_> {
         }
     }
 
-    fn hear(&self, exchange: &Exchange) -> Result<Heard, Break> {
+    fn hear(&self, exchange: &Exchange) -> Result<TransferEvent, Break> {
         (exchange.next(self.patience.stall, self.stop)).map_err(|trouble| self.broken(trouble))
     }
 
@@ -340,12 +340,12 @@ impl Transfer<'_> {
         secured.map_err(|cause| FetchError::not_written(&path, INSTALLED, cause))
     }
 
-    fn broken(&self, trouble: Trouble) -> Break {
+    fn broken(&self, trouble: TransferError) -> Break {
         match trouble {
-            Trouble::Stopped => Break::Lasting(FetchError::Stopped),
-            Trouble::Unreachable(reason) if self.elsewhere => self.lasting(&reason),
-            Trouble::Unreachable(reason) | Trouble::Passing(reason) => passing(&reason),
-            Trouble::Lasting(reason) => self.lasting(&reason),
+            TransferError::Stopped => Break::Lasting(FetchError::Stopped),
+            TransferError::Unreachable(reason) if self.elsewhere => self.lasting(&reason),
+            TransferError::Unreachable(reason) | TransferError::Passing(reason) => passing(&reason),
+            TransferError::Lasting(reason) => self.lasting(&reason),
         }
     }
 
@@ -383,7 +383,7 @@ impl Throughput {
 
     /// Counts bytes that came. Where too few did in the time of a stall, that is a
     /// break.
-    fn check(&mut self, count: usize, patience: &Patience) -> Result<(), Break> {
+    fn check(&mut self, count: usize, patience: &Retries) -> Result<(), Break> {
         self.bytes += count as u64;
         if self.since.elapsed() < patience.stall {
             return Ok(());

@@ -37,7 +37,7 @@ fn about() -> About {
 
 const SCALES_OF_TWO: [f64; 2] = [0.1, 12345.678901234567];
 
-fn entry_of(networks: &Networks, name: &str) -> Entry {
+fn entry_of(networks: &Networks, name: &str) -> NetworkEntry {
     let mut list = networks.list().into_iter();
     list.find(|entry| entry.name == name).unwrap()
 }
@@ -81,7 +81,7 @@ fn an_installed_network_is_found_as_it_was() {
     assert_eq!(verified.bytes, fs::metadata(&path).unwrap().len());
 
     let entry = entry_of(&networks, "mine-2");
-    assert_eq!(entry.state, State::Installed);
+    assert_eq!(entry.state, NetworkStatus::Installed);
     assert_eq!(entry.bytes, verified.bytes);
     assert_eq!(entry.source.as_deref(), Some("https://example.org/a.pth"));
     assert_eq!(entry.licence.as_deref(), Some("MIT"));
@@ -210,15 +210,15 @@ fn a_missing_network_comes_with_a_way_to_get_it() {
 #[test]
 fn the_list_has_every_network_once() {
     let (_home, networks) = networks();
-    let names = || -> Vec<(String, State)> {
+    let names = || -> Vec<(String, NetworkStatus)> {
         let list = networks.list().into_iter();
         list.map(|entry| (entry.name, entry.state)).collect()
     };
     let row = |name: &str, state| (name.to_owned(), state);
     let before = [
-        row("vgg16", State::BuiltIn),
-        row("vgg16-torchvision", State::Fetchable),
-        row("vgg19", State::Fetchable),
+        row("vgg16", NetworkStatus::BuiltIn),
+        row("vgg16-torchvision", NetworkStatus::Fetchable),
+        row("vgg19", NetworkStatus::Fetchable),
     ];
     assert_eq!(names(), before);
 
@@ -250,13 +250,13 @@ fn the_list_has_every_network_once() {
         ]
     );
     let broken = |place: usize, words: &str| match &list[place].1 {
-        State::Broken(reason) => assert!(reason.contains(words), "{reason}"),
+        NetworkStatus::Broken(reason) => assert!(reason.contains(words), "{reason}"),
         state => panic!("{place}: {state:?}"),
     };
     broken(2, "none of the known formats");
     broken(3, "cannot be a network's name");
     broken(4, "is built in");
-    assert_eq!(list[6].1, State::Installed);
+    assert_eq!(list[6].1, NetworkStatus::Installed);
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn bit_rot_is_found() {
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     assert!(networks.verify("a").is_err());
     let cut = entry_of(&networks, "a");
-    assert!(matches!(cut.state, State::Broken(_)));
+    assert!(matches!(cut.state, NetworkStatus::Broken(_)));
     fs::write(&path, &whole).unwrap();
     networks.verify("a").unwrap();
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-fn read(bytes: &[u8]) -> Result<Pickle, Flaw> {
+fn read(bytes: &[u8]) -> Result<Pickle, WeightsErrorKind> {
     Pickle::read(&mut &bytes[..])
 }
 
@@ -101,7 +101,10 @@ fn the_stack_is_guarded() {
             b"NN.a" | b"}NN." => assert!(read(bytes).is_ok()),
             _ => {
                 let error = read(bytes).unwrap_err();
-                assert!(matches!(error, Flaw::Damaged(_)), "{bytes:?}: {error}");
+                assert!(
+                    matches!(error, WeightsErrorKind::Damaged(_)),
+                    "{bytes:?}: {error}"
+                );
             }
         }
     }

@@ -54,7 +54,7 @@ fn bytes(text: &str) -> Vec<u8> {
         .collect()
 }
 
-fn values(file: Vec<u8>) -> Result<Vec<f32>, Flaw> {
+fn values(file: Vec<u8>) -> Result<Vec<f32>, WeightsErrorKind> {
     let mut archive = Archive::open(Cursor::new(file))?;
     let tensor = archive.tensors[0].clone();
     archive.values(&tensor)

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use impasto_weights::fetch::{FetchError, Order, Patience, Progress, Source, fetch};
-use impasto_weights::{Convention, Flaw, NetworkError};
+use impasto_weights::fetch::{FetchError, FetchRequest, Progress, Retries, Source, fetch};
+use impasto_weights::{Convention, NetworkError, WeightsErrorKind};
 
 use crate::server::{Behaviour, Remote, Server};
 use crate::{Bench, hex, small, url, weights};
@@ -205,7 +205,7 @@ fn a_lie_about_the_size_is_found() {
     let mut bench = Bench::new();
     let error = bench.fetch(url(&server, "/a")).unwrap_err();
     assert!(
-        matches!(&error, FetchError::Weights(error) if matches!(error.flaw, Flaw::Damaged(_))),
+        matches!(&error, FetchError::Weights(error) if matches!(error.kind, WeightsErrorKind::Damaged(_))),
         "{error}"
     );
     assert!(bench.files().is_empty());
@@ -301,12 +301,12 @@ fn headway_gives_new_tries() {
 }
 
 /// An order that gives a connection a second to bring so many bytes.
-fn impatient(server: &Server, tries: u32, min_bytes: u64) -> Order {
-    Order {
+fn impatient(server: &Server, tries: u32, min_bytes: u64) -> FetchRequest {
+    FetchRequest {
         name: "mine".to_owned(),
         source: url(server, "/a"),
         replace: false,
-        patience: Patience {
+        patience: Retries {
             tries,
             pause: Duration::ZERO,
             stall: Duration::from_secs(1),

@@ -9,8 +9,8 @@ use std::cell::Cell;
 use std::fs;
 use std::time::Duration;
 
-use impasto_weights::fetch::{FetchError, Fetched, Order, Patience, Progress, Source, fetch};
-use impasto_weights::{Convention, NetworkError, Networks, State};
+use impasto_weights::fetch::{FetchError, FetchRequest, Fetched, Progress, Retries, Source, fetch};
+use impasto_weights::{Convention, NetworkError, NetworkStatus, Networks};
 use sha2::{Digest, Sha256};
 
 use server::Server;
@@ -43,11 +43,11 @@ impl Bench {
         source: Source,
         stop: &dyn Fn(u64) -> bool,
     ) -> Result<Fetched, FetchError> {
-        let order = Order {
+        let order = FetchRequest {
             name: "mine".to_owned(),
             source,
             replace: false,
-            patience: Patience {
+            patience: Retries {
                 tries: 3,
                 pause: Duration::ZERO,
                 stall: Duration::from_secs(20),
@@ -79,12 +79,15 @@ impl Bench {
     /// Whether nothing is there that could be taken for an installed network.
     fn nothing_installed(&self) -> bool {
         let list = self.networks.list();
-        list.iter()
-            .all(|entry| matches!(entry.state, State::BuiltIn | State::Fetchable))
-            && matches!(
-                self.networks.find("mine"),
-                Err(NetworkError::Missing { .. })
+        list.iter().all(|entry| {
+            matches!(
+                entry.state,
+                NetworkStatus::BuiltIn | NetworkStatus::Fetchable
             )
+        }) && matches!(
+            self.networks.find("mine"),
+            Err(NetworkError::Missing { .. })
+        )
     }
 
     /// The reasons for which it was waited.

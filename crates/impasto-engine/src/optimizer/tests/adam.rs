@@ -87,7 +87,7 @@ fn large_but_finite_gradients_are_steps() {
     assert_eq!(status(&adam).failures, 0);
     // What the moments cannot hold is forgotten after a failure.
     adam.step(&gradient, &Tensor::from(f32::NAN)).unwrap();
-    let mut state = State::new(Default::default());
+    let mut state = StateDict::new(Default::default());
     adam.save(&mut state).unwrap();
     for moment in ["adam.first", "adam.second"] {
         let moment = state.tensor(moment, Device::Cpu).unwrap();

@@ -19,7 +19,7 @@ const PREVIEW_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The front ends of one run.
 #[derive(Debug, Default)]
-pub(super) struct Switchboard {
+pub(super) struct ClientRegistry {
     history: History,
     /// In the order in which they came.
     clients: Vec<Client>,
@@ -53,7 +53,7 @@ struct Asked {
 
 /// What becomes of a command that a client sent.
 #[derive(Debug, PartialEq)]
-pub(super) enum Heard {
+pub(super) enum CommandOutcome {
     /// It waits for the engine, or was answered.
     Done,
     /// There is no room for it yet: try again when the engine took one.
@@ -62,7 +62,7 @@ pub(super) enum Heard {
     OutOfPlace(&'static str),
 }
 
-impl Switchboard {
+impl ClientRegistry {
     /// Lets a front end in and gives its number. Its outbox begins with its
     /// greeting, which `greeting` writes given whether it steers, and with
     /// what it missed; all that is published later follows.
@@ -155,19 +155,19 @@ impl Switchboard {
     /// Tells a front end why it has to go, in place of what it is owed.
     pub(super) fn let_go(&mut self, id: u64, sentence: &str) {
         if let Some(client) = self.client(id) {
-            let refusal = frame::plain(Kind::Refusal, sentence.as_bytes());
+            let refusal = frame::plain(Kind::HandshakeError, sentence.as_bytes());
             client.outbox.end_with(refusal);
             self.detach(id);
         }
     }
 
     /// Takes in a command of a front end.
-    pub(super) fn hear(&mut self, id: u64, command: Command) -> Heard {
+    pub(super) fn hear(&mut self, id: u64, command: Command) -> CommandOutcome {
         let steers = self.steering == Some(id);
         let full = self.commands.len() >= MOST_COMMANDS;
         let turn = self.number();
         let Some(client) = self.client(id) else {
-            return Heard::Done;
+            return CommandOutcome::Done;
         };
         match command {
             Command::Preview { width, height } if client.role != Role::Control => {
@@ -176,11 +176,11 @@ impl Switchboard {
                 client.wanted = Some((turn, (side(width), side(height))));
             }
             command if client.role == Role::Control && command != Command::Stop => {
-                return Heard::OutOfPlace("who comes to stop a run may say nothing else");
+                return CommandOutcome::OutOfPlace("who comes to stop a run may say nothing else");
             }
             command if steers || client.role == Role::Control => {
                 if full {
-                    return Heard::Full(command);
+                    return CommandOutcome::Full(command);
                 }
                 self.commands.push_back(command);
             }
@@ -194,7 +194,7 @@ impl Switchboard {
                 }
             }
         }
-        Heard::Done
+        CommandOutcome::Done
     }
 
     /// What the engine is to do next, if anything: a command, or the preview
@@ -304,11 +304,11 @@ mod tests {
         Arc::new(vec![u8::from(steers)])
     }
 
-    fn attach(board: &mut Switchboard, role: Role) -> (u64, Arc<Outbox>) {
+    fn attach(board: &mut ClientRegistry, role: Role) -> (u64, Arc<Outbox>) {
         board.attach(role, greeting).unwrap()
     }
 
-    fn tell(board: &mut Switchboard, event: &Event) {
+    fn tell(board: &mut ClientRegistry, event: &Event) {
         board.publish(event, &frame::event(event).unwrap());
     }
 
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_first_steers_and_the_next_in_line_follows() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let (watcher, _) = attach(&mut board, Role::Watch);
         assert!(!board.is_steered());
         let (first, _) = attach(&mut board, Role::Steer);
@@ -342,7 +342,7 @@ mod tests {
         let (second, outbox) = attach(&mut board, Role::Steer);
         let (third, _) = attach(&mut board, Role::Steer);
         for other in [watcher, second, third] {
-            assert_eq!(board.hear(other, Command::Pause), Heard::Done);
+            assert_eq!(board.hear(other, Command::Pause), CommandOutcome::Done);
         }
         assert_eq!(board.next_command(Instant::now()), None);
         board.hear(first, Command::Pause);
@@ -361,13 +361,13 @@ mod tests {
 
     #[test]
     fn control_may_stop_and_nothing_else() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let (steering, _) = attach(&mut board, Role::Steer);
         let (control, outbox) = attach(&mut board, Role::Control);
         assert_eq!(board.attached(), 1);
         for command in [Command::Pause, preview(3)] {
             let heard = board.hear(control, command);
-            assert!(matches!(heard, Heard::OutOfPlace(_)));
+            assert!(matches!(heard, CommandOutcome::OutOfPlace(_)));
         }
         assert_eq!(board.next_command(Instant::now()), None);
         board.hear(control, Command::Stop);
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many_and_always_for_one_who_stops() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         for _ in 0..MOST_CLIENTS {
             attach(&mut board, Role::Watch);
         }
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn previews_are_asked_for_one_at_a_time_and_go_to_who_asked() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let now = Instant::now();
         let (one, outbox_one) = attach(&mut board, Role::Steer);
         let (two, outbox_two) = attach(&mut board, Role::Watch);
@@ -419,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_preview_that_does_not_come_is_asked_for_again_behind_the_others() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let now = Instant::now();
         let (one, _) = attach(&mut board, Role::Steer);
         let (two, _) = attach(&mut board, Role::Watch);
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn sizes_of_previews_are_bounded() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let (one, _) = attach(&mut board, Role::Watch);
         let command = Command::Preview {
             width: 0,
@@ -453,22 +453,22 @@ mod tests {
 
     #[test]
     fn commands_are_bounded() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let (one, _) = attach(&mut board, Role::Steer);
         for _ in 0..MOST_COMMANDS {
-            assert_eq!(board.hear(one, Command::Pause), Heard::Done);
+            assert_eq!(board.hear(one, Command::Pause), CommandOutcome::Done);
         }
         assert_eq!(
             board.hear(one, Command::Resume),
-            Heard::Full(Command::Resume)
+            CommandOutcome::Full(Command::Resume)
         );
         board.next_command(Instant::now());
-        assert_eq!(board.hear(one, Command::Resume), Heard::Done);
+        assert_eq!(board.hear(one, Command::Resume), CommandOutcome::Done);
     }
 
     #[test]
     fn who_is_too_far_behind_is_let_go_and_steers_no_more() {
-        let mut board = Switchboard::default();
+        let mut board = ClientRegistry::default();
         let (_, stuck) = attach(&mut board, Role::Steer);
         let (_, next) = attach(&mut board, Role::Steer);
         for n in 0..100_000 {
@@ -490,7 +490,7 @@ mod tests {
         let Some(Item::Frame(last)) = last else {
             panic!("{last:?}");
         };
-        assert_eq!(last[4], Kind::Refusal as u8);
+        assert_eq!(last[4], Kind::HandshakeError as u8);
         let role = Item::Frame(frame::plain(Kind::Role, &[1]));
         assert!(heard.contains(&role));
     }

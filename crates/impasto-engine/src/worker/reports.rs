@@ -15,10 +15,10 @@ impl Worker<'_> {
     /// Waits until all that was painted is known, and tells it.
     pub(super) fn drain(&mut self) -> Result<()> {
         let progress = self.painter.drain()?;
-        self.tell_progress(progress)
+        self.report_progress(progress)
     }
 
-    pub(super) fn tell_progress(&mut self, progress: Progress) -> Result<()> {
+    pub(super) fn report_progress(&mut self, progress: Progress) -> Result<()> {
         let iteration = self.painter.iteration();
         let now = self.elapsed();
         // Several that become known at once were painted one after another.
@@ -27,7 +27,7 @@ impl Worker<'_> {
             step.elapsed = (now - each * later).as_secs_f64();
             self.told = now;
             // Only a GPU is as fast as that.
-            if self.painter.runs_ahead() && !self.thinning.keeps(&step, self.painter.sizes()) {
+            if self.painter.runs_ahead() && !self.throttle.keeps(&step, self.painter.sizes()) {
                 continue;
             }
             // A reader that is behind misses steps; it never holds the
@@ -62,14 +62,14 @@ impl Worker<'_> {
         Ok(())
     }
 
-    pub(super) fn tell_memory(&mut self) {
+    pub(super) fn report_memory(&mut self) {
         let due = self
-            .memory_told
+            .memory_reported
             .is_none_or(|told| told.elapsed() >= MEMORY_EVERY);
         if !due {
             return;
         }
-        self.memory_told = Some(Instant::now());
+        self.memory_reported = Some(Instant::now());
         if let Some(memory) = self.painter.memory() {
             self.line.tell(Event::Memory(memory));
         }

@@ -23,10 +23,15 @@ fn answer(engine: &Engine, bytes: &[u8]) -> Vec<u8> {
 
 /// The sentence of the first refusal in an answer.
 fn refusal(mut answer: &[u8]) -> String {
-    let kinds = [Kind::Greeting, Kind::Event, Kind::Refusal, Kind::Role];
+    let kinds = [
+        Kind::Greeting,
+        Kind::Event,
+        Kind::HandshakeError,
+        Kind::Role,
+    ];
     loop {
         let (kind, payload) = read(&mut answer, &kinds).unwrap();
-        if kind == Kind::Refusal {
+        if kind == Kind::HandshakeError {
             return String::from_utf8(payload).unwrap();
         }
     }

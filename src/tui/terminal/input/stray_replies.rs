@@ -10,12 +10,12 @@ const LONGEST: Duration = Duration::from_millis(200);
 
 /// Knows stray replies among crossterm's events.
 #[derive(Debug, Default)]
-pub(super) struct Stray {
+pub(super) struct StrayReplies {
     /// When the reply began that has not ended yet.
     began: Option<Instant>,
 }
 
-impl Stray {
+impl StrayReplies {
     /// Whether `event` is part of a reply, and no key.
     pub(super) fn holds(&mut self, event: &Event, now: Instant) -> bool {
         let Event::Key(key) = event else {
@@ -64,7 +64,7 @@ mod tests {
 
     /// The keys that get through.
     fn through(keys: &[(KeyEvent, u64)]) -> Vec<KeyEvent> {
-        let mut stray = Stray::default();
+        let mut stray = StrayReplies::default();
         let mut now = Instant::now();
         let mut left = Vec::new();
         for (key, milliseconds) in keys {

@@ -5,7 +5,7 @@ use impasto_core::picture::fit_long_side;
 use impasto_core::preset::{Layer, OptimizerKind};
 use tch::Device;
 
-use super::budget::{Demand, Layout};
+use super::budget::{Layout, Workload};
 use super::precision::Precision;
 use super::{device, memory};
 
@@ -14,18 +14,18 @@ const SHARE: u64 = 95;
 
 /// A job and the memory that there is for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Room<'a> {
+pub struct MemoryPlan<'a> {
     job: &'a Job,
-    demand: Demand<'a>,
+    demand: Workload<'a>,
     /// In bytes; none where nobody tells.
     free: Option<u64>,
 }
 
-impl<'a> Room<'a> {
+impl<'a> MemoryPlan<'a> {
     /// The room that there is now on `device` for `job` with a network of these
     /// `layers`.
     pub fn of(job: &'a Job, layers: &'a [Layer], device: Device, precision: Precision) -> Self {
-        let demand = Demand {
+        let demand = Workload {
             preset: &job.preset,
             layers,
             precision,

@@ -19,7 +19,7 @@ pub struct Location {
 
 /// What is wrong in a preset's text, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// What is wrong, in one line.
     pub message: String,
     /// What would be right, where a list helps.
@@ -35,7 +35,7 @@ pub struct Mistake {
 /// The most characters of a line that an excerpt shows.
 const WIDTH: usize = 100;
 
-impl Mistake {
+impl Diagnostic {
     /// A mistake at a byte of the text; the carets mark the word found there.
     /// The second line of `message`, if it has one, becomes the note.
     pub(super) fn at(text: &str, origin: &str, byte: usize, message: &str) -> Self {
@@ -91,7 +91,7 @@ impl Mistake {
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Location {
             origin,

@@ -36,7 +36,7 @@ const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
 /// A question that was asked.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct TerminalQuery {
     terminal: Terminal,
     answer: Answer,
     /// Brings what tmux says of the terminal around it.
@@ -50,7 +50,7 @@ pub(super) struct Asking {
     last_read: Instant,
 }
 
-impl Asking {
+impl TerminalQuery {
     /// A question to `terminal` that is asked now.
     pub(super) fn begin(terminal: &Terminal, now: Instant) -> Self {
         Self {
@@ -204,7 +204,7 @@ mod tests {
 
     /// A terminal that answers what the test writes.
     struct Scripted {
-        asking: Asking,
+        asking: TerminalQuery,
         near: UnixStream,
         far: UnixStream,
         now: Instant,
@@ -226,7 +226,7 @@ mod tests {
             let (near, far) = UnixStream::pair().unwrap();
             let now = Instant::now();
             Self {
-                asking: Asking::begin(&terminal, now),
+                asking: TerminalQuery::begin(&terminal, now),
                 near,
                 far,
                 now,

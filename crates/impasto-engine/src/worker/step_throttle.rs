@@ -9,12 +9,12 @@ const LEAST_BETWEEN: f64 = 0.005;
 
 /// Chooses the steps that are told.
 #[derive(Debug, Default)]
-pub struct Thinning {
+pub struct StepThrottle {
     /// The scale of the last step that was told, and its time.
     last: Option<(u32, f64)>,
 }
 
-impl Thinning {
+impl StepThrottle {
     /// Whether this step is told: the first and the last of a scale always are. A
     /// new value of this type keeps its first step, whatever it is.
     pub fn keeps(&mut self, step: &Step, sizes: &[Size]) -> bool {
@@ -43,7 +43,7 @@ mod tests {
             iterations,
         };
         let sizes = [size(23), size(40)];
-        let mut thinning = Thinning::default();
+        let mut throttle = StepThrottle::default();
         (1..=63)
             .filter(|iteration| {
                 let step = Step {
@@ -59,7 +59,7 @@ mod tests {
                     elapsed: f64::from(*iteration) * each,
                     layers: LayerLosses::default(),
                 };
-                thinning.keeps(&step, &sizes)
+                throttle.keeps(&step, &sizes)
             })
             .collect()
     }

@@ -14,7 +14,7 @@ use impasto_core::protocol::Event;
 
 use super::Worker;
 use crate::painter::Painter;
-use crate::state::State;
+use crate::state::StateDict;
 
 /// How long painting goes on until the next checkpoint is taken, in seconds:
 /// the variable that says so, and how long it is without.
@@ -26,7 +26,7 @@ const SMALL: u32 = 256;
 /// A checkpoint on its way to the disk.
 struct Taken {
     position: Position,
-    state: State,
+    state: StateDict,
     small: Option<(u32, u32, Vec<u8>)>,
 }
 
@@ -38,7 +38,7 @@ struct Written {
 }
 
 /// Takes checkpoints, one at a time.
-pub(super) struct Keeper {
+pub(super) struct CheckpointWriter {
     pictures: Box<dyn PictureStore>,
     to_disk: Option<SyncSender<Taken>>,
     written: Receiver<Written>,
@@ -52,7 +52,7 @@ pub(super) struct Keeper {
     failing: bool,
 }
 
-impl Keeper {
+impl CheckpointWriter {
     /// Begins to keep, and gives the checkpoint to go on from.
     pub(super) fn start(storage: RunStorage) -> io::Result<(Self, Option<Checkpoint>)> {
         let RunStorage {
@@ -74,7 +74,7 @@ impl Keeper {
                     }
                 }
             })?;
-        let keeper = Self {
+        let writer = Self {
             pictures,
             to_disk: Some(to_disk),
             written,
@@ -85,7 +85,7 @@ impl Keeper {
             every: every(),
             failing: false,
         };
-        Ok((keeper, from))
+        Ok((writer, from))
     }
 
     /// Keeps the finished picture besides the place that the user named. Returns
@@ -93,7 +93,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn keep_result(&self, picture: &Picture, recipe: &str) -> Result<PathBuf, String> {
+    pub(super) fn save_result(&self, picture: &Picture, recipe: &str) -> Result<PathBuf, String> {
         self.pictures.save_result(picture, recipe)
     }
 
@@ -101,7 +101,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn keep_snapshot(
+    pub(super) fn save_snapshot(
         &self,
         iteration: u32,
         picture: &Picture,
@@ -165,7 +165,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for CheckpointWriter {
     fn drop(&mut self) {
         self.to_disk = None;
         if let Some(thread) = self.thread.take() {
@@ -177,36 +177,36 @@ impl Drop for Keeper {
 impl Worker<'_> {
     /// Takes a checkpoint if one is due.
     pub(super) fn keep(&mut self) -> crate::Result<()> {
-        let Some(keeper) = self.keeper.as_deref_mut() else {
+        let Some(writer) = self.writer.as_deref_mut() else {
             return Ok(());
         };
-        let notice = keeper.hear(false);
-        let due = !keeper.busy && keeper.taken.elapsed() >= keeper.every;
+        let notice = writer.hear(false);
+        let due = !writer.busy && writer.taken.elapsed() >= writer.every;
         self.note(notice);
-        if due { self.take_checkpoint() } else { Ok(()) }
+        if due { self.start_checkpoint() } else { Ok(()) }
     }
 
     /// Takes a checkpoint now, and waits until it is written.
-    pub(super) fn keep_at_once(&mut self) -> crate::Result<()> {
-        let Some(keeper) = self.keeper.as_deref_mut() else {
+    pub(super) fn write_checkpoint_now(&mut self) -> crate::Result<()> {
+        let Some(writer) = self.writer.as_deref_mut() else {
             return Ok(());
         };
-        let notice = keeper.hear(true);
+        let notice = writer.hear(true);
         self.note(notice);
-        self.take_checkpoint()?;
+        self.start_checkpoint()?;
         let notice = self
-            .keeper
+            .writer
             .as_deref_mut()
-            .and_then(|keeper| keeper.hear(true));
+            .and_then(|writer| writer.hear(true));
         self.note(notice);
         Ok(())
     }
 
-    fn take_checkpoint(&mut self) -> crate::Result<()> {
+    fn start_checkpoint(&mut self) -> crate::Result<()> {
         self.drain()?;
         let elapsed = self.elapsed().as_secs_f64();
-        match self.keeper.as_deref_mut() {
-            Some(keeper) => keeper.take(&mut self.painter, elapsed),
+        match self.writer.as_deref_mut() {
+            Some(writer) => writer.take(&mut self.painter, elapsed),
             None => Ok(()),
         }
     }
