@@ -1,4 +1,4 @@
-//! The pictures that are part of the program; `assets/README.md` tells where
+//! The pictures that are part of the program; `assets/README.md` says where
 //! they come from.
 
 use impasto_core::job::PictureFile;

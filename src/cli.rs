@@ -35,7 +35,7 @@ Examples:
   impasto attach
   impasto runs list
 
-`impasto help COMMAND` tells more about each command.";
+`impasto help COMMAND` describes a command.";
 
 /// Paint one picture in the manner of another: neural style transfer from a
 /// terminal.
@@ -207,7 +207,7 @@ pub enum OnHangup {
 /// Which run a command is about.
 #[derive(Clone, Debug, Args)]
 pub struct WhichRun {
-    /// The run's name, as `impasto runs list` tells it, or a beginning that no
+    /// The run's name, as `impasto runs list` shows it, or a beginning that no
     /// other has [default: the latest that fits]
     #[arg(conflicts_with = "run_dir")]
     pub run: Option<String>,
@@ -404,7 +404,7 @@ pub enum PresetsCommand {
         /// A preset's name or a YAML file
         name: String,
     },
-    /// Check preset files; wrong ones are told with line and column
+    /// Check preset files; mistakes are reported with line and column
     Check {
         /// YAML files or names
         #[arg(required = true)]
@@ -558,7 +558,7 @@ pub struct FitArgs {
     /// A picture whose shape counts [default: 4 to 3]
     pub content: Option<PathBuf>,
 
-    /// Sizes to tell of: the long side in pixels
+    /// Sizes to estimate: the long side in pixels
     #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', default_value = "512,1024,2048,4096,8192",
         value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub sizes: Vec<u32>,

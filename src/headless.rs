@@ -28,9 +28,9 @@ use crate::outcome::{Failure, Outcome};
 use crate::pace::{Pace, clock, per_second};
 
 /// How soon a signal is noticed.
-const PATIENCE: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_millis(50);
 /// How often a run whose stderr is no terminal says a line.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a signal does to a run that is followed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ fn handle_events(
             }
             None => {}
         }
-        let event = match link.events.recv_timeout(PATIENCE) {
+        let event = match link.events.recv_timeout(TIMEOUT) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
@@ -354,7 +354,7 @@ impl Display {
         ));
         let message = words.join("  ");
         if self.plain {
-            if self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1 {
+            if self.last_line.elapsed() >= LINE_INTERVAL || step.iteration == 1 {
                 self.last_line = Instant::now();
                 let of = self.bar.length().unwrap_or_default();
                 say(&format!("iteration {} of {of}  {message}", step.iteration));

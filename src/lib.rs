@@ -6,7 +6,7 @@
 //! - [`cli`] reads the command line, [`commands`] carries each command out, and
 //!   [`outcome`] is how a command ends.
 //! - [`headless`] is the front end without a screen: a progress bar and JSON lines.
-//!   [`tui`] is the dashboard. [`pace`] tells both how fast a run goes,
+//!   [`tui`] is the dashboard. [`pace`] measures for both how fast a run goes,
 //!   and [`output_name`] names a picture that the user did not.
 //! - [`assets`] are the pictures that are part of the program.
 

@@ -25,7 +25,7 @@ impl Pace {
     const WINDOW: f64 = 5.0;
 
     /// Takes note of a step. Steps between it and the one before may be missing:
-    /// a reader that is behind, or came late, is not told all of them.
+    /// a reader that is behind, or came late, does not receive all of them.
     pub fn note(&mut self, step: &Step) {
         let iterations = match self.recent.back() {
             Some(last) if step.iteration > last.iteration && step.elapsed >= last.elapsed => {

@@ -1,5 +1,5 @@
 //! Writes the folder of libtorch into this crate's tests as their run-time search
-//! path, tells it to the build scripts of the crates that depend on this one (as
+//! path, passes it to the build scripts of the crates that depend on this one (as
 //! `DEP_IMPASTO_ENGINE_LIBTORCH`), and compiles the C++ files of `accelerator`.
 
 use std::path::{Path, PathBuf};

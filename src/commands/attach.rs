@@ -51,7 +51,7 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
         _ => "is not being painted any more",
     };
     let next = match run.status() {
-        RunStatus::Finished => format!("`impasto runs show {called}` tells how it went"),
+        RunStatus::Finished => format!("`impasto runs show {called}` shows how it ended"),
         _ => format!("`impasto resume {called}` goes on with it"),
     };
     Err(Failure::Usage(format!("{name} {what}; {next}")))

@@ -17,7 +17,7 @@ use crate::headless::{self, EventSink, say};
 use crate::outcome::{Failure, Outcome};
 
 /// How soon a signal is noticed.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 
 pub fn engine(args: &EngineArgs) -> Outcome {
     // As lists of processes show it, which know it by the file it was started from.
@@ -62,7 +62,7 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         if headless::take_signal(&signal).is_some() {
             let _ = hosted.link.commands.send(Command::Stop);
         }
-        match hosted.link.events.recv_timeout(PATIENCE) {
+        match hosted.link.events.recv_timeout(TIMEOUT) {
             Ok(event) => {
                 if let Some(events) = &mut sink
                     && let Err(error) = events.write(&event)

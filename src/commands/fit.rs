@@ -62,7 +62,7 @@ pub fn fit(args: &FitArgs) -> Outcome {
     };
     let Some(free) = budget else {
         return Err(Failure::Failed(
-            "nothing here tells how much memory is free; name an amount with --memory".to_owned(),
+            "the free memory is unknown here; give an amount with --memory".to_owned(),
         ));
     };
     let layers = network::layers_to(preset.network, preset.deepest());

@@ -66,7 +66,7 @@ fn code(outcome: Outcome) -> u8 {
 }
 
 fn report_error(message: &str, code: u8) -> u8 {
-    // If stderr is gone there is nobody left to tell.
+    // If stderr is gone there is nobody left to read it.
     let _ = writeln!(io::stderr(), "impasto: {message}");
     code
 }

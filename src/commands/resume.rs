@@ -43,7 +43,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         let _ = hosted.thread.join();
         return outcome;
     }
-    // A file that cannot be had is told now, not by an engine.
+    // A file that cannot be opened is reported now, not by an engine.
     if let Some(path) = events {
         EventSink::check(path, &[saved_to])?;
     }
@@ -114,7 +114,7 @@ fn unfinished(which: &WhichRun) -> Result<Run, Failure> {
             )))
         }
         RunStatus::Finished => Err(Failure::Usage(format!(
-            "{name} is finished; `impasto runs show {called}` tells how it went"
+            "{name} is finished; `impasto runs show {called}` shows how it ended"
         ))),
         _ => Ok(run),
     }

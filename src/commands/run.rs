@@ -101,7 +101,7 @@ fn paint_in_dashboard(
     screen: &ScreenArgs,
     events: Option<&Path>,
 ) -> Outcome {
-    // A file that cannot be had is told now, not by an engine.
+    // A file that cannot be opened is reported now, not by an engine.
     let check = || -> Outcome {
         check_network(plan.preset.network)?;
         plan.check()?;
@@ -151,7 +151,7 @@ fn from_recipe(path: &Path, args: &RunArgs, overrides: &Overrides) -> Result<Pre
         warn_if_other(role, input, &picture::load(path)?);
     }
     let network = overrides.apply(recipe.preset.clone())?.network;
-    // One that is not there is told with the plan.
+    // One that is missing is reported with the plan.
     if let Ok(found) = weights::provenance(network)
         && found.sha256 != recipe.weights
     {

@@ -75,7 +75,7 @@ fn import(networks: &Networks, args: &ImportArgs) -> Outcome {
             stem.to_string_lossy().into_owned()
         }
     };
-    // A name that will not do is told before half a gigabyte is read.
+    // An invalid name is reported before half a gigabyte is read.
     networks.path(&name)?;
     let file = impasto_weights::read(&args.file, args.convention)?;
     let source = args.file.file_name().unwrap_or_default();

@@ -22,10 +22,10 @@ use crate::outcome::Failure;
 
 /// How many lines wait for a slow reader before steps are left out, and before
 /// everything is.
-const MOST_STEPS: usize = 4096;
-const MOST_LINES: usize = 2 * MOST_STEPS;
+const MAX_STEPS: usize = 4096;
+const MAX_LINES: usize = 2 * MAX_STEPS;
 /// How long the end waits for a reader that takes nothing.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where events are written to.
 #[derive(Debug)]
@@ -112,8 +112,8 @@ impl EventSink {
             return Err(error);
         }
         let most = match event {
-            Event::Step(_) => MOST_STEPS,
-            _ => MOST_LINES,
+            Event::Step(_) => MAX_STEPS,
+            _ => MAX_LINES,
         };
         if queue.lines.len() < most {
             queue.lines.push_back(line);
@@ -135,7 +135,7 @@ impl EventSink {
         queue.closed = true;
         self.shared.changed.notify_all();
         let (mut written, mut since) = (queue.written, Instant::now());
-        while !queue.done && since.elapsed() < PATIENCE && go_on() {
+        while !queue.done && since.elapsed() < TIMEOUT && go_on() {
             let turn = Duration::from_millis(50);
             let waited = self.shared.changed.wait_timeout(queue, turn);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -310,12 +310,12 @@ mod tests {
         EventSink::check(&path, &[]).unwrap();
         let mut sink = EventSink::open(&path, &[]).unwrap();
         let began = Instant::now();
-        for iteration in 0..2 * MOST_LINES as u32 {
+        for iteration in 0..2 * MAX_LINES as u32 {
             sink.write(&notice(iteration)).unwrap();
         }
         let left_out = sink.finish(|| true).unwrap();
-        assert!(began.elapsed() < 10 * PATIENCE);
-        assert!(left_out > MOST_LINES as u64, "{left_out}");
+        assert!(began.elapsed() < 10 * TIMEOUT);
+        assert!(left_out > MAX_LINES as u64, "{left_out}");
         drop(reader);
     }
 

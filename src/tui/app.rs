@@ -13,9 +13,9 @@ use super::history::History;
 use super::keymap::Context;
 
 /// How many changes can be undone.
-const MOST_UNDO: usize = 200;
+const MAX_UNDO: usize = 200;
 /// How many messages are kept.
-const MOST_MESSAGES: usize = 100;
+const MAX_MESSAGES: usize = 100;
 /// How many seconds a message stays in the footer; a warning stays longer.
 const NEWS: f64 = 6.0;
 const WARNING_NEWS: f64 = 20.0;
@@ -234,7 +234,7 @@ impl App {
         }
     }
 
-    /// The state before the run told anything.
+    /// The state before the run reported anything.
     pub fn new(plan: &Plan) -> Self {
         let name = |path: &Path| display_path(Path::new(path.file_name().unwrap_or_default()));
         Self {
@@ -391,7 +391,7 @@ impl App {
 
     /// Puts the preset as it is on the pile of what can be undone.
     pub fn remember(&mut self) {
-        if self.undo.len() >= MOST_UNDO {
+        if self.undo.len() >= MAX_UNDO {
             self.undo.remove(0);
         }
         self.undo.push(self.preset.clone());
@@ -467,7 +467,7 @@ impl App {
 
     /// Tells the user something.
     pub fn note(&mut self, text: impl Into<String>, warning: bool) {
-        if self.messages.len() >= MOST_MESSAGES {
+        if self.messages.len() >= MAX_MESSAGES {
             self.messages.pop_front();
         }
         self.messages.push_back(Note {

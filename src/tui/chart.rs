@@ -44,7 +44,7 @@ pub struct ChartState {
     pub window: Option<u32>,
     /// Whether the smoothness is drawn too.
     pub smoothness: bool,
-    /// The iteration whose values are told; none for the latest.
+    /// The iteration whose values are shown; none for the latest.
     pub cursor: Option<u32>,
 }
 
@@ -92,7 +92,7 @@ impl ChartState {
 
     /// Moves the cursor by so many hundredths of what is shown, and by one
     /// point at least. It starts at the latest point; beyond that it vanishes,
-    /// and the latest values are told again.
+    /// and the latest values are shown again.
     pub fn move_cursor(&mut self, by: i64, history: &History) {
         let (Some(latest), Some((first, last))) = (history.last(), self.range(history)) else {
             return;

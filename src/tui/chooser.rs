@@ -21,7 +21,7 @@ use super::{Options, view};
 use crate::output_name::unused_output;
 
 /// The longest wait for a key; what is read meanwhile is looked at as often.
-const TURN: Duration = Duration::from_millis(33);
+const FRAME_INTERVAL: Duration = Duration::from_millis(33);
 
 /// How the start screen was left.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Chooser {
             if changed {
                 self.draw(console)?;
             }
-            for event in console.wait(TURN)? {
+            for event in console.wait(FRAME_INTERVAL)? {
                 match event {
                     InputEvent::Key(key) => messages.push_back(Message::Key(key)),
                     InputEvent::Paste(text) => messages.push_back(Message::Paste(text)),

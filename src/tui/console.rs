@@ -1,4 +1,4 @@
-//! What the dashboard draws on and hears: the terminal, or a stand-in that a
+//! What the dashboard draws on and reads from: the terminal, or a stand-in that a
 //! test scripts.
 
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ pub trait Console {
     /// is there.
     ///
     /// # Errors
-    /// When nothing can be heard any more.
+    /// When input cannot be read any more.
     fn wait(&mut self, timeout: Duration) -> io::Result<Vec<InputEvent>>;
 
     /// Draws one frame.

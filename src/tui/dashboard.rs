@@ -33,12 +33,12 @@ use super::{Options, view};
 use crate::pace::Pace;
 use crate::tui::pane::Pane;
 
-/// The longest wait for a key; what the engine tells is looked at as often.
-const TURN: Duration = Duration::from_millis(33);
+/// The longest wait for a key; the engine's events are read as often.
+const FRAME_INTERVAL: Duration = Duration::from_millis(33);
 /// How often a preset's file is looked at.
-const WATCH_EVERY: Duration = Duration::from_millis(400);
+const WATCH_INTERVAL: Duration = Duration::from_millis(400);
 /// Events taken in before the next frame.
-const MOST_EVENTS: usize = 4096;
+const MAX_EVENTS: usize = 4096;
 /// How often something moves while everything waits.
 const BEATS_PER_SECOND: f64 = 4.0;
 /// One run under the dashboard's eyes.
@@ -101,7 +101,7 @@ impl<'a> Dashboard<'a> {
         }
     }
 
-    /// A dashboard on a run that is under way: what it told so far comes over
+    /// A dashboard on a run that is under way: its events so far come over
     /// the link first.
     pub fn attached(
         attached_run: AttachedRun,
@@ -212,7 +212,7 @@ impl<'a> Dashboard<'a> {
         loop {
             let mut effects = Vec::new();
             let mut changed = false;
-            for event in console.wait(TURN)? {
+            for event in console.wait(FRAME_INTERVAL)? {
                 changed = true;
                 match event {
                     InputEvent::Hangup => return Ok(self.go_on_unseen()),
@@ -227,7 +227,7 @@ impl<'a> Dashboard<'a> {
                     InputEvent::Resize(..) if self.shows_picture => {
                         effects.push(Effect::ShowFullScreen);
                     }
-                    event => effects.extend(self.heard(event)),
+                    event => effects.extend(self.handle_input(event)),
                 }
             }
             let fresh_news = self.tick();
@@ -257,7 +257,7 @@ impl<'a> Dashboard<'a> {
     }
 
     /// What came from the terminal.
-    fn heard(&mut self, event: InputEvent) -> Vec<Effect> {
+    fn handle_input(&mut self, event: InputEvent) -> Vec<Effect> {
         match event {
             InputEvent::Key(key) => update(&mut self.app, Message::Key(key)),
             InputEvent::Mouse(mouse) => update(&mut self.app, Message::Mouse(mouse, self.window)),
@@ -301,12 +301,12 @@ impl<'a> Dashboard<'a> {
         before.0 != after.0 || moves && before.1 != after.1
     }
 
-    /// Takes in what the thread that reads the pictures told, and starts to
+    /// Handles what the thread that reads the pictures reported, and starts to
     /// paint when they are there.
     fn read_on(&mut self, effects: &mut Vec<Effect>) -> Option<ExitReason> {
         let loading = self.loading.as_ref()?;
-        for told in loading.try_iter().collect::<Vec<_>>() {
-            match told {
+        for loaded in loading.try_iter().collect::<Vec<_>>() {
+            match loaded {
                 Loading::Step(what) => {
                     let event = Event::Preparing {
                         what,
@@ -367,14 +367,14 @@ impl<'a> Dashboard<'a> {
         changes
     }
 
-    /// Takes in what the engine told. True if there was anything.
+    /// Handles the engine's events. True if there were any.
     fn take_in_events(&mut self, effects: &mut Vec<Effect>) -> bool {
         let Some(run) = &self.run else {
             return false;
         };
         let mut events = Vec::new();
         let mut lost = false;
-        while events.len() < MOST_EVENTS {
+        while events.len() < MAX_EVENTS {
             match run.link.events.try_recv() {
                 Ok(event) => events.push(event),
                 Err(TryRecvError::Empty) => break,
@@ -430,7 +430,7 @@ impl<'a> Dashboard<'a> {
     }
 
     fn look_at_preset_file(&mut self, effects: &mut Vec<Effect>) {
-        if self.watched.elapsed() < WATCH_EVERY || self.app.is_watching() {
+        if self.watched.elapsed() < WATCH_INTERVAL || self.app.is_watching() {
             return;
         }
         self.watched = Instant::now();

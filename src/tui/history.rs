@@ -4,7 +4,7 @@
 //! points becomes two, the one with the lowest total and the one with the
 //! highest, and whenever the thinned part is full, its neighbours are merged by
 //! the same rule and buckets hold twice as many from then on. A mean would
-//! smooth away the spikes that tell of trouble, and the last of each bucket
+//! smooth away the spikes that show trouble, and the last of each bucket
 //! would miss most of them; the extremes keep every spike, and every point
 //! shown is one that was measured.
 

@@ -14,7 +14,7 @@ const DETAILS: u16 = 8;
 const LIST: u16 = 3;
 
 /// The smallest window the panes fit in.
-pub const LEAST: (u16, u16) = (60, 16);
+pub const MIN: (u16, u16) = (60, 16);
 
 /// Where the panes stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Places {
 
 /// The places of the panes in a window; none if it is too small for them.
 pub fn places(app: &App, window: Rect) -> Option<Places> {
-    if window.width < LEAST.0 || window.height < LEAST.1 {
+    if window.width < MIN.0 || window.height < MIN.1 {
         return None;
     }
     let rows = Layout::vertical([

@@ -9,7 +9,7 @@ use impasto_core::preset::Start;
 
 use crate::tui::pane::Kept;
 
-/// What the thread tells.
+/// What the thread reports.
 #[derive(Debug)]
 pub enum Loading {
     /// A step begins.
@@ -40,14 +40,14 @@ pub fn steps(plan: &Plan) -> u32 {
 pub fn load(plan: Plan) -> io::Result<Receiver<Loading>> {
     let (outbox, loading) = channel();
     // Whoever asked may be gone, and then nobody needs the pictures.
-    let tell = move |told| drop(outbox.send(told));
-    let read = move || match plan.load(&mut |what| tell(Loading::Step(what))) {
+    let send = move |message| drop(outbox.send(message));
+    let read = move || match plan.load(&mut |what| send(Loading::Step(what))) {
         Ok(job) => {
-            tell(Loading::Content(Kept::of(&job.content.picture)));
-            tell(Loading::Style(Kept::of(&job.style.picture)));
-            tell(Loading::Done(Box::new(job)));
+            send(Loading::Content(Kept::of(&job.content.picture)));
+            send(Loading::Style(Kept::of(&job.style.picture)));
+            send(Loading::Done(Box::new(job)));
         }
-        Err(error) => tell(Loading::Failed(error.to_string())),
+        Err(error) => send(Loading::Failed(error.to_string())),
     };
     start(read)?;
     Ok(loading)
@@ -64,12 +64,12 @@ pub fn look(plan: Plan) -> io::Result<Receiver<Loading>> {
             let source = file.load().map_err(|error| error.to_string())?;
             Ok(Kept::of(&source.picture))
         };
-        for told in [
+        for message in [
             seen(&plan.content).map_or_else(Loading::Unseen, Loading::Content),
             seen(&plan.style).map_or_else(Loading::Unseen, Loading::Style),
         ] {
             // Whoever asked may be gone, and then nobody needs the pictures.
-            let _ = outbox.send(told);
+            let _ = outbox.send(message);
         }
     };
     start(read)?;

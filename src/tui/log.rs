@@ -14,7 +14,7 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 /// A log longer than this is set aside when the next one starts.
-const LONGEST: u64 = 1024 * 1024;
+const MAX_LENGTH: u64 = 1024 * 1024;
 
 /// Stderr as it was; there while it is redirected.
 static REAL_STDERR: Mutex<Option<OwnedFd>> = Mutex::new(None);
@@ -71,7 +71,7 @@ impl Drop for Log {
 /// be called from anywhere and any number of times.
 pub fn give_back() {
     if let Some(real) = lock_real_stderr().take() {
-        // If that fails, stderr stays in the log and nobody can be told.
+        // If that fails, stderr stays in the log.
         let _ = rustix::stdio::dup2_stderr(real);
     }
 }
@@ -124,7 +124,7 @@ fn open(path: &Path) -> io::Result<File> {
         Ok(found) if !found.is_file() => {
             return Err(io::Error::other("the log's place is taken"));
         }
-        Ok(found) if found.len() > LONGEST => fs::rename(path, path.with_extension("log.old"))?,
+        Ok(found) if found.len() > MAX_LENGTH => fs::rename(path, path.with_extension("log.old"))?,
         _ => {}
     }
     OpenOptions::new()
@@ -157,12 +157,12 @@ mod tests {
         let path = directory.path().join("impasto.log");
         let old = directory.path().join("impasto.log.old");
         let file = open(&path).unwrap();
-        file.set_len(LONGEST).unwrap();
+        file.set_len(MAX_LENGTH).unwrap();
         drop(open(&path).unwrap());
         assert!(!old.exists());
-        file.set_len(LONGEST + 1).unwrap();
+        file.set_len(MAX_LENGTH + 1).unwrap();
         assert_eq!(open(&path).unwrap().metadata().unwrap().len(), 0);
-        assert_eq!(fs::metadata(&old).unwrap().len(), LONGEST + 1);
+        assert_eq!(fs::metadata(&old).unwrap().len(), MAX_LENGTH + 1);
     }
 
     #[test]

@@ -27,10 +27,10 @@ use draw::Pixels;
 use mode::Line;
 
 /// The longest side, in pixels, of a picture kept or asked for.
-const LONGEST_SIDE: u32 = 1024;
+const MAX_SIDE: u32 = 1024;
 
 /// And in full screen.
-const LONGEST_FULL_SIDE: u32 = 4096;
+const MAX_FULL_SIDE: u32 = 4096;
 
 /// What the pane shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -276,7 +276,7 @@ impl Pane {
     pub fn wanted_pixels(&self, area: Rect) -> (u32, u32) {
         let inside = area.inner(Margin::new(1, 1));
         let side =
-            |cells: u16, pixels: u16| (u32::from(cells) * u32::from(pixels)).clamp(1, LONGEST_SIDE);
+            |cells: u16, pixels: u16| (u32::from(cells) * u32::from(pixels)).clamp(1, MAX_SIDE);
         match &self.pixels {
             Some(pixels) if self.wants_pixels() => {
                 let size = (
@@ -297,7 +297,7 @@ impl Pane {
             _ => self.terminal.cell.unwrap_or((1, 2)),
         };
         let side = |cells: u16, pixels: u16| {
-            (u32::from(cells) * u32::from(pixels)).clamp(1, LONGEST_FULL_SIDE)
+            (u32::from(cells) * u32::from(pixels)).clamp(1, MAX_FULL_SIDE)
         };
         (side(window.width, cell.0), side(window.height, cell.1))
     }
@@ -470,8 +470,8 @@ impl Kept {
     #[must_use]
     pub fn of(picture: &Picture) -> Self {
         let (width, height) = picture.size();
-        let (wide, high) = if width.max(height) > LONGEST_SIDE {
-            fit_long_side(width, height, LONGEST_SIDE)
+        let (wide, high) = if width.max(height) > MAX_SIDE {
+            fit_long_side(width, height, MAX_SIDE)
         } else {
             (width, height)
         };

@@ -13,9 +13,9 @@ use impasto_engine::worker;
 
 use crate::headless::EventSink;
 
-/// The longest wait for what was told last to reach another process.
+/// The longest wait for the last commands to reach another process.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Starts to paint what a plan became, once its pictures are read. An error of the
 /// kind [`io::ErrorKind::InvalidInput`] says that what was asked for is wrong.
@@ -30,7 +30,7 @@ pub struct Started {
     pub thread: JoinHandle<()>,
     /// None if dropping the link ends the run.
     pub remote: Option<Remote>,
-    /// Where what the link tells is written too. An engine in another process
+    /// Where the link's events are written too. An engine in another process
     /// does that itself.
     pub events: Option<EventSink>,
 }
@@ -56,7 +56,7 @@ impl Remote {
 #[derive(Clone, Debug)]
 pub struct AttachedRun {
     /// The run as it began. Its pictures may be copies; its output, and the
-    /// file of its preset where there is one, are told by absolute paths, for
+    /// file of its preset where there is one, are absolute paths, for
     /// it may have begun in another folder.
     pub plan: Plan,
     /// The file names of the content and the style as the user knows them.
@@ -93,13 +93,13 @@ impl Started {
             let _ = events.finish(|| true);
         }
         if remote.is_some() {
-            // An engine that hears nothing any more must keep nobody here.
+            // An engine that reads nothing any more must not block the exit.
             let deadline = Instant::now() + LAST_WORDS;
             while !thread.is_finished() {
                 if Instant::now() >= deadline {
                     return;
                 }
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::sleep(LOOK_INTERVAL);
             }
         }
         let _ = thread.join();

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Rect;
 
-pub use self::browser::{Item, Listing, MOST_ITEMS};
+pub use self::browser::{Item, Listing, MAX_ITEMS};
 pub use self::gallery::{Gallery, Look, Measure, Thumbnail};
 pub use self::list::List;
 pub use self::presets::{Presets, Row};

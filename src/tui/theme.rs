@@ -59,7 +59,7 @@ const UNDERLINED: Style = PLAIN.add_modifier(Modifier::UNDERLINED);
 impl Theme {
     /// The theme for a terminal of so many colours. With fewer than 256 there
     /// is no painting one's own: of 16 the user's are taken, and without any,
-    /// weight and underlines tell things apart.
+    /// weight and underlines distinguish things.
     pub fn new(palette: Palette, colours: Colours, ascii: bool) -> Self {
         let theme = match (colours, palette, palette.paints()) {
             (Colours::None, ..) | (_, Palette::Mono, _) => Self::mono(),

@@ -21,7 +21,7 @@ use super::app::{App, Chooser, Overlay, Phase, Preparation};
 use super::history::{Mark, Point};
 
 /// The longest text that can be typed.
-const LONGEST_INPUT: usize = 64;
+const MAX_INPUT: usize = 64;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub enum Message {
     Key(KeyEvent),
     /// The mouse did something in a window of this size.
     Mouse(MouseEvent, Rect),
-    /// The engine told something.
+    /// The engine sent an event.
     Event(Event),
     /// The pace, measured by whoever has a clock.
     Pace {
@@ -98,7 +98,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
     match message {
         Message::Key(event) => return keys::key(app, event),
         Message::Mouse(event, window) => return mouse::mouse(app, event, window),
-        Message::Event(event) => return told(app, event),
+        Message::Event(event) => return handle_event(app, event),
         Message::Pace { speed, left } => (app.speed, app.left) = (speed, left),
         Message::Clock(seconds) => app.clock = seconds,
         Message::Presets(entries) => {
@@ -178,7 +178,7 @@ fn apply(app: &mut App, preset: Preset) -> Vec<Effect> {
     vec![send_preset(app)]
 }
 
-fn told(app: &mut App, event: Event) -> Vec<Effect> {
+fn handle_event(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Preparing { what, of, .. } => prepare(app, what, of),
         Event::Started {
@@ -231,7 +231,7 @@ fn told(app: &mut App, event: Event) -> Vec<Effect> {
                 refused,
             };
             app.full_screen = false;
-            // Somebody who asked to leave is told on the way out.
+            // Somebody who asked to leave reads it on the way out.
             app.overlay = (!app.leaving).then_some(Overlay::Failure);
         }
     }

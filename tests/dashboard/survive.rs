@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::IMPASTO;
-use super::tmux::{PATIENCE, Shell, saved, tmux_is_here};
+use super::tmux::{Shell, TIMEOUT, saved, tmux_is_here};
 
 #[test]
 fn control_c_asks_first() {
@@ -30,7 +30,7 @@ fn the_run_goes_on_without_a_terminal_and_is_seen_again() {
     shell.start();
     shell.tmux(&["kill-server"]);
     let (before, _) = shell.run();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while shell.run().0 < before + 50 {
         assert!(Instant::now() < deadline, "it did not go on");
         std::thread::sleep(Duration::from_millis(100));
@@ -61,7 +61,7 @@ fn it_saves_when_the_terminal_goes_away_if_it_is_told_to() {
     let shell = Shell::open("told", 80, 24);
     shell.start_with("--on-hangup stop");
     shell.tmux(&["kill-server"]);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !saved(shell.folder.path()) {
         assert!(Instant::now() < deadline, "nothing was saved");
         std::thread::sleep(Duration::from_millis(50));

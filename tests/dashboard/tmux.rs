@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{CONTENT, IMPASTO, STYLE};
 
 /// Longer than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Whether there is a tmux to hold a terminal; says so if not.
 pub fn tmux_is_here() -> bool {
@@ -96,7 +96,7 @@ impl Shell {
     /// Waits until the screen is as wanted, and returns it.
     #[track_caller]
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let screen = self.screen();
             if wanted(&screen) {

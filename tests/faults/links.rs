@@ -47,7 +47,7 @@ fn ends(mut command: Command, input: &[u8]) -> Output {
     stdin.write_all(input).expect("it reads");
     drop(stdin);
     let mut ended = false;
-    let deadline = std::time::Instant::now() + super::PATIENCE;
+    let deadline = std::time::Instant::now() + super::TIMEOUT;
     while !ended && std::time::Instant::now() < deadline {
         ended = child.try_wait().expect("its status").is_some();
         std::thread::sleep(std::time::Duration::from_millis(10));

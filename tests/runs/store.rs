@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub const IMPASTO: &str = env!("CARGO_BIN_EXE_impasto");
 /// Longer than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 const DAY: u64 = 86_400;
 
 /// The runs in a store, from the oldest on: `finished` has ended 40 days ago,
@@ -222,7 +222,7 @@ pub fn metrics(run: &Path) -> Vec<Value> {
 /// Looks until there is something to see.
 #[track_caller]
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut look = look;
     loop {
         if let Some(seen) = look() {

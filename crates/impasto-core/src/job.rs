@@ -129,7 +129,7 @@ impl Job {
 
 /// Scales below this long side lose more than they give, and are left out when
 /// a schedule shrinks.
-const LEAST_USEFUL_SIZE: u32 = 96;
+const MIN_USEFUL_SIZE: u32 = 96;
 
 /// Brings the last scale to `size` and the ones before it along in proportion,
 /// leaving out those that become too small to matter.
@@ -143,7 +143,7 @@ pub fn resize_schedule(schedule: &mut Vec<Scale>, size: u32) {
         index += 1;
         let proportion = f64::from(scale.size) / f64::from(last.max(1));
         scale.size = (proportion * f64::from(size)).round() as u32;
-        index == count || scale.size >= LEAST_USEFUL_SIZE
+        index == count || scale.size >= MIN_USEFUL_SIZE
     });
 }
 

@@ -7,7 +7,7 @@
 //! - [`protocol`] is what an engine and its front ends send each other: commands one
 //!   way, events the other.
 //! - [`checkpoint`] is what a painter needs to go on.
-//! - [`text`] makes untrusted text safe to print, [`paths`] tells whether two paths
+//! - [`text`] makes untrusted text safe to print, [`paths`] says whether two paths
 //!   name one file, and [`timing`] reports where a start's time goes.
 
 pub mod checkpoint;

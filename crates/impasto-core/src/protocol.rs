@@ -65,7 +65,7 @@ pub enum RestartFrom {
     Here,
 }
 
-/// What a run tells. As JSON, one object a line, `event` names the kind.
+/// What a run reports. As JSON, one object a line, `event` names the kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -124,7 +124,7 @@ pub enum Event {
         output: Option<PathBuf>,
         iterations: u32,
         elapsed: f64,
-        /// Whether it ended early because it was told to.
+        /// Whether it was stopped early.
         #[serde(default)]
         stopped: bool,
         /// The step whose image was saved, with the losses of that image.

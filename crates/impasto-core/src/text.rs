@@ -18,12 +18,12 @@ pub fn display_path(path: &Path) -> String {
 /// The reason a library gives, safe to print and short, since it may quote
 /// the file.
 pub fn display_reason(reason: &dyn std::fmt::Display) -> String {
-    const LONGEST: usize = 200;
+    const MAX_LENGTH: usize = 200;
     let reason = reason.to_string();
     let reason: String = reason
         .trim_end_matches(['.', '\n'])
         .chars()
-        .take(LONGEST)
+        .take(MAX_LENGTH)
         .collect();
     printable(&reason)
 }

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn this_process_is_not_a_day_old() {
-        let age = age().expect("Linux tells");
+        let age = age().expect("Linux reports it");
         assert!(age < Duration::from_secs(86_400), "{age:?}");
     }
 

@@ -19,10 +19,10 @@ const WARM_UP_CUDA: u32 = 6;
 /// So many iterations are timed as one where a step does not wait for its end.
 const BLOCK: u32 = 10;
 /// An iteration is timed until so much time has passed, but no less than
-/// [`LEAST`] times and no more than [`MOST`].
+/// [`MIN`] times and no more than [`MAX`].
 const LONG_ENOUGH: Duration = Duration::from_secs(4);
-const LEAST: u32 = 5;
-const MOST: u32 = 400;
+const MIN: u32 = 5;
+const MAX: u32 = 400;
 /// What is copied out for a preview: about a pane of a terminal.
 const PREVIEW: u32 = 240;
 const PREVIEWS: u32 = 9;
@@ -91,7 +91,7 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
     let mut seconds = Vec::new();
     let enough = |blocks: u32| match iterations {
         Some(iterations) => blocks * block >= iterations.max(1),
-        None => blocks * block >= MOST || (blocks >= LEAST && begin.elapsed() >= LONG_ENOUGH),
+        None => blocks * block >= MAX || (blocks >= MIN && begin.elapsed() >= LONG_ENOUGH),
     };
     while !enough(seconds.len() as u32) {
         let ((), took) = timed(|| paint(&mut painter, block))?;
@@ -152,14 +152,14 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
 /// Paints so many iterations, to their end.
 fn paint(painter: &mut Painter, iterations: u32) -> Result<()> {
     let mut steps = 0;
-    let mut hear = |progress: Progress| {
+    let mut record = |progress: Progress| {
         steps += progress.steps.len();
         progress.failure.map_or(Ok(()), Err)
     };
     for _ in 0..iterations {
-        hear(painter.step()?)?;
+        record(painter.step()?)?;
     }
-    hear(painter.drain()?)?;
+    record(painter.drain()?)?;
     if steps < iterations as usize {
         return Err(EngineError::NotFinite {
             failures: 1,

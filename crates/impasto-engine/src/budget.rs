@@ -18,7 +18,7 @@ const TILES: [u32; 10] = [4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128]
 /// L-BFGS remembers at least so many steps before tiles are made smaller for
 /// its sake, and at the very least.
 const FAIR_HISTORY: u64 = 10;
-const LEAST_HISTORY: u64 = 3;
+const MIN_HISTORY: u64 = 3;
 
 /// The side of the tiles to go over to from tiles of this side, or from a
 /// picture whose long side it is; none if there are no smaller ones.
@@ -69,7 +69,7 @@ impl Workload<'_> {
                 .chain(smaller.copied().map(Some))
                 .collect(),
         };
-        [FAIR_HISTORY, LEAST_HISTORY].into_iter().find_map(|fair| {
+        [FAIR_HISTORY, MIN_HISTORY].into_iter().find_map(|fair| {
             tiles.iter().find_map(|tile| {
                 let bare = self.bytes(picture, style, *tile, 0);
                 let room = budget.checked_sub(bare)?;
@@ -94,7 +94,7 @@ impl Workload<'_> {
     pub fn least(&self, picture: (u32, u32), style: (u32, u32), tile: Option<u32>) -> u64 {
         let long_side = picture.0.max(picture.1);
         let smallest = TILES.into_iter().rfind(|side| *side < long_side);
-        let history = self.history().min(LEAST_HISTORY);
+        let history = self.history().min(MIN_HISTORY);
         self.bytes(picture, style, tile.or(smallest), history)
     }
 

@@ -67,7 +67,7 @@ pub fn resolve(choice: DeviceChoice) -> Result<Device> {
         DeviceChoice::Cuda(index) => {
             if let Err(why) = enable_cuda() {
                 return Err(EngineError::Device(format!(
-                    "{choice} cannot be used: {why}; `impasto doctor` tells more, --device cpu \
+                    "{choice} cannot be used: {why}; `impasto doctor` shows more, --device cpu \
                      paints without a GPU"
                 )));
             }
@@ -122,7 +122,7 @@ pub fn libtorch_folder() -> Option<std::path::PathBuf> {
 }
 
 /// The version of the libtorch in use, such as `2.11.0+cu130`, from the files
-/// that lie beside it. (libtorch itself tells its version through CUDA only.)
+/// that lie beside it. (libtorch itself reports its version through CUDA only.)
 pub fn libtorch_version() -> Option<String> {
     let folder = libtorch_folder()?;
     let version = std::fs::read_to_string(folder.join("build-version")).or_else(|_| {

@@ -55,7 +55,7 @@ use tch::TchError;
 /// What can go wrong while painting.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error("out of memory: {0}; `impasto fit` tells which sizes fit")]
+    #[error("out of memory: {0}; `impasto fit` shows which sizes fit")]
     OutOfMemory(String),
     #[error("libtorch reported: {0}")]
     Torch(String),

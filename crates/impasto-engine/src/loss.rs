@@ -53,7 +53,7 @@ pub struct Weighted {
 
 impl Targets {
     /// Computes the targets of the layers that `preset` names, in tiles of
-    /// `side` if that is given. `tell` hears what begins.
+    /// `side` if that is given. `report` is called with each step that begins.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -63,12 +63,12 @@ impl Targets {
         content: &Tensor,
         style: &Tensor,
         side: Option<u32>,
-        tell: &mut dyn FnMut(&str),
+        report: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut targets = Self::default();
         // A term without layers needs no pass.
         if !preset.content.layers.is_empty() {
-            tell("looking at the content");
+            report("looking at the content");
             visit_tiles(vgg, content, side, |tile, layer, map| {
                 if preset.content.layers.contains_key(&layer) {
                     targets.keep_content(content, tile, layer, map)?;
@@ -77,7 +77,7 @@ impl Targets {
             })?;
         }
         if !preset.style.layers.is_empty() {
-            tell("looking at the style");
+            report("looking at the style");
             targets.style = grams(vgg, &preset.style, style, side)?;
         }
         Ok(targets)

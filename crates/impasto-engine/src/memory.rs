@@ -9,14 +9,14 @@ use tch::Device;
 
 use super::accelerator;
 
-/// Where a control group's limit is told, in its two versions.
+/// Where a control group's limit is found, in its two versions.
 const GROUP_LIMITS: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
 
 /// The GPU's memory by the driver's account, or this process's part of the
-/// machine's; none where nobody tells. Waits for no kernel.
+/// machine's; none where it is unknown. Waits for no kernel.
 pub fn memory(device: Device) -> Option<Memory> {
     match device {
         Device::Cuda(index) => gpu(index),
@@ -64,7 +64,7 @@ fn name_of(index: usize, visible: Option<&str>) -> Option<Name> {
 pub fn reset_peak(device: Device) {
     // Nothing depends on it but a figure.
     let _ = accelerator::reset_peak(device);
-    // Linux's own way: from here on VmHWM tells the most since now. Where it
+    // Linux's own way: from here on VmHWM is the peak since now. Where it
     // is refused, the peak is that of the whole process.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn there_is_more_to_be_had_than_this_process_has() {
-        let budget = budget(Device::Cpu).expect("Linux tells what is free");
+        let budget = budget(Device::Cpu).expect("Linux reports free memory");
         assert!(budget > memory(Device::Cpu).unwrap().used_bytes);
     }
 

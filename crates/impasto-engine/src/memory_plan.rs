@@ -17,7 +17,7 @@ const SHARE: u64 = 95;
 pub struct MemoryPlan<'a> {
     job: &'a Job,
     demand: Workload<'a>,
-    /// In bytes; none where nobody tells.
+    /// In bytes; none where it is unknown.
     free: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> MemoryPlan<'a> {
         Self { job, demand, free }
     }
 
-    /// How to paint a size; none if there is no room, or nobody tells how much
+    /// How to paint a size; none if there is no room, or it is unknown how much
     /// there is.
     pub fn layout(&self, size: Size) -> Option<Layout> {
         let (picture, style) = self.sides(size);

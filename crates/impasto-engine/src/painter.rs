@@ -27,7 +27,7 @@ use super::weights::Provenance;
 use super::{EngineError, Result, cuda, device, kernel_check, kernels, memory};
 
 /// After so many evaluations that were not finite a run ends.
-const MOST_FAILURES: u32 = 3;
+const MAX_FAILURES: u32 = 3;
 
 /// Paints one job.
 pub struct Painter {
@@ -53,7 +53,7 @@ pub struct Painter {
     accepted: Option<Step>,
     best: Option<Step>,
     failures: u32,
-    /// What is known and not yet told.
+    /// What is known and not yet reported.
     progress: Progress,
 }
 
@@ -64,7 +64,7 @@ struct Pictures {
     start: Option<SourcePicture>,
 }
 
-/// What became known since it was last told.
+/// What became known since the last report.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// The losses of every iteration where they were finite, in order. On a GPU
@@ -77,20 +77,20 @@ pub struct Progress {
 }
 
 impl Painter {
-    /// Finds the processor and reads the network. `tell` hears what begins.
+    /// Finds the processor and reads the network. `report` is called with each step that begins.
     ///
     /// # Errors
     /// When the device is not there, the weights are broken, or memory runs
     /// out.
-    pub fn new(job: Job, tell: &mut dyn FnMut(&str)) -> Result<Self> {
-        tell("finding the processor");
+    pub fn new(job: Job, report: &mut dyn FnMut(&str)) -> Result<Self> {
+        report("finding the processor");
         let device = device::resolve(job.compute.device)?;
         let precision = precision::resolve(job.compute.precision, device)?;
         if device == Device::Cpu {
             kernels::limit_spinning();
         }
         kernel_check::prepare(device);
-        tell("reading the network's weights");
+        report("reading the network's weights");
         let place = Place::on(device)?;
         let vgg = place
             .stream
@@ -206,15 +206,15 @@ impl Painter {
 
     /// Prepares the scale that is due: finds a way to paint it in the memory
     /// there is, brings the image to its size and computes its targets. Does
-    /// nothing when none is due. `tell` hears what begins.
+    /// nothing when none is due. `report` is called with each step that begins.
     ///
     /// # Errors
     /// When memory runs out. The picture of the scale before stays available.
-    pub fn begin_scale(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
-        self.on_stream(|painter| painter.begin_scale_here(tell))
+    pub fn begin_scale(&mut self, report: &mut dyn FnMut(&str)) -> Result<()> {
+        self.on_stream(|painter| painter.begin_scale_here(report))
     }
 
-    fn begin_scale_here(&mut self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    fn begin_scale_here(&mut self, report: &mut dyn FnMut(&str)) -> Result<()> {
         let Some((scale, size)) = self.scale_due() else {
             return Ok(());
         };
@@ -222,7 +222,7 @@ impl Painter {
         self.descent.forget_scene();
         self.arrange(size);
         // Until it is there, the picture of the scale before stays.
-        while let Err(error) = self.enter(scale, tell) {
+        while let Err(error) = self.enter(scale, report) {
             self.handle_out_of_memory(error, scale)?;
         }
         self.scale = Some(scale);
@@ -233,11 +233,11 @@ impl Painter {
     }
 
     /// Computes the targets of a scale and brings the image to its size.
-    fn enter(&mut self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    fn enter(&mut self, scale: usize, report: &mut dyn FnMut(&str)) -> Result<()> {
         let size = self.sizes[scale];
         // The old targets go first: both sets may not fit together.
         self.targets = Targets::default();
-        self.targets = self.targets_at(scale, tell)?;
+        self.targets = self.targets_at(scale, report)?;
         let image = match self.shown().map(Tensor::shallow_clone) {
             Some(before) => self.carried(&before, size)?,
             None => self.first_image(size)?,
@@ -335,7 +335,7 @@ impl Painter {
         Ok(Some((position, state)))
     }
 
-    /// Goes on from a checkpoint of this job. `tell` hears what begins.
+    /// Goes on from a checkpoint of this job. `report` is called with each step that begins.
     ///
     /// # Errors
     /// When the checkpoint is of another job, or memory runs out.
@@ -343,16 +343,16 @@ impl Painter {
         &mut self,
         position: &Position,
         contents: Contents,
-        tell: &mut dyn FnMut(&str),
+        report: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        self.on_stream(|painter| painter.restore_here(position, contents, tell))
+        self.on_stream(|painter| painter.restore_here(position, contents, report))
     }
 
     fn restore_here(
         &mut self,
         position: &Position,
         contents: Contents,
-        tell: &mut dyn FnMut(&str),
+        report: &mut dyn FnMut(&str),
     ) -> Result<()> {
         let misfit = |error: EngineError| match error {
             EngineError::Torch(words) => EngineError::Checkpoint(words),
@@ -371,7 +371,7 @@ impl Painter {
         };
         self.sizes.clone_from(&position.sizes);
         self.tile = position.tile;
-        self.targets = self.targets_at(scale, tell)?;
+        self.targets = self.targets_at(scale, report)?;
         let state = StateDict::read(contents).map_err(misfit)?;
         if let Err(error) = self.descent.restore(&state, size) {
             // Another processor learns in another way: the picture counts.
@@ -412,12 +412,12 @@ impl Painter {
 
     fn count_failure(&mut self, iteration: u32) {
         self.failures += 1;
-        if self.failures < MOST_FAILURES {
+        if self.failures < MAX_FAILURES {
             self.progress.notices.push(format!(
                 "iteration {iteration} gave a loss that is infinite or not a number; going back \
                  to the best picture with smaller steps"
             ));
-        } else if self.failures == MOST_FAILURES {
+        } else if self.failures == MAX_FAILURES {
             self.progress.failure = Some(EngineError::NotFinite {
                 failures: self.failures,
                 iteration,
@@ -425,7 +425,7 @@ impl Painter {
         }
     }
 
-    /// Adds a step to what is to be told: with the losses of the image that was
+    /// Adds a step to the next report: with the losses of the image that was
     /// evaluated or, if the optimizer did not accept it, of the one before.
     fn add_step(&mut self, outcome: &Outcome) {
         let Some((scale, size)) = self.scale.zip(self.size()) else {
@@ -474,36 +474,36 @@ impl Painter {
 
     /// Goes on with other weights, layers, pooling or optimizer. Returns the
     /// keys that differ but need a new run to take effect; they keep their old
-    /// values. `tell` hears what has to be computed.
+    /// values. `report` is called with what has to be computed.
     ///
     /// # Errors
     /// When memory runs out; the preset then stays as it was.
     pub fn change(
         &mut self,
         preset: Preset,
-        tell: &mut dyn FnMut(&str),
+        report: &mut dyn FnMut(&str),
     ) -> Result<Vec<&'static str>> {
-        self.on_stream(|painter| painter.change_here(preset, tell))
+        self.on_stream(|painter| painter.change_here(preset, report))
     }
 
     fn change_here(
         &mut self,
         preset: Preset,
-        tell: &mut dyn FnMut(&str),
+        report: &mut dyn FnMut(&str),
     ) -> Result<Vec<&'static str>> {
         self.settle()?;
         self.descent.forget_scene();
         let old = self.job.preset.clone();
         let waiting = old.needs_new_run(&preset);
         self.job.preset = preset.for_a_run_like(&old);
-        if let Err(error) = self.apply_change(&old, tell) {
+        if let Err(error) = self.apply_change(&old, report) {
             self.job.preset = old;
             return Err(error);
         }
         Ok(waiting)
     }
 
-    fn apply_change(&mut self, old: &Preset, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    fn apply_change(&mut self, old: &Preset, report: &mut dyn FnMut(&str)) -> Result<()> {
         let new = self.job.preset.clone();
         let pooling = new.pooling != old.pooling;
         if pooling || new.deepest() > old.deepest() {
@@ -512,7 +512,7 @@ impl Painter {
         let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
         let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
         if let (Some(scale), true) = (self.scale, pooling || !layers) {
-            self.targets = self.targets_at(scale, tell)?;
+            self.targets = self.targets_at(scale, report)?;
         }
         // They were measured otherwise.
         (self.accepted, self.best) = (None, None);
@@ -549,7 +549,7 @@ impl Painter {
     }
 
     /// The targets of one scale.
-    fn targets_at(&mut self, scale: usize, tell: &mut dyn FnMut(&str)) -> Result<Targets> {
+    fn targets_at(&mut self, scale: usize, report: &mut dyn FnMut(&str)) -> Result<Targets> {
         let size = self.sizes[scale];
         let content = self.pictures.content.at(size.width, size.height)?;
         let (width, height) = self.pictures.style.size();
@@ -562,7 +562,7 @@ impl Painter {
             &content,
             &style,
             self.tile,
-            tell,
+            report,
         )
     }
 }

@@ -13,7 +13,7 @@ use super::{Result, cuda};
 const AVERAGE_SCALE: f64 = 2.0;
 
 /// The pooled map, and which of the four values won where the gradient will
-/// need to be told: our own kernel finds the winners again from the map.
+/// be passed: our own kernel finds the winners again from the map.
 ///
 /// # Errors
 /// When libtorch fails.

@@ -113,7 +113,7 @@ impl Recorder {
         matches!(self.phase, Phase::Recorded(_))
     }
 
-    /// Something the user should know, told once.
+    /// A notice for the user, returned once.
     pub fn take_notice(&mut self) -> Option<String> {
         self.notice.take()
     }

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{EngineError, Result};
 
-/// VGG-16's thirteen convolutions in float16; `weights/README.md` tells where
+/// VGG-16's thirteen convolutions in float16; `weights/README.md` says where
 /// they come from.
 static VGG16: &[u8] = include_bytes!("../../../weights/vgg16.safetensors");
 

@@ -33,8 +33,8 @@ const EVENTS_WAITING: usize = 1024;
 
 /// How long a picture that can be saved nowhere waits in memory, and how often
 /// saving is tried.
-const PATIENCE: Duration = Duration::from_secs(3600);
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(3600);
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The steps before each scale but the first.
 const SCALE_STEPS: u32 = 2;
@@ -53,7 +53,7 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
     let (commands, inbox) = unbounded();
     let (outbox, events) = bounded(EVENTS_WAITING);
     let preview = PreviewSlot::default();
-    let line = Line {
+    let channels = Channels {
         inbox,
         outbox,
         slot: preview.clone(),
@@ -65,7 +65,7 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
     let thread = std::thread::Builder::new()
         .name("painter".to_owned())
         .spawn(move || {
-            let runs = AssertUnwindSafe(|| paint_all(job, &line, writer.as_mut(), from));
+            let runs = AssertUnwindSafe(|| paint_all(job, &channels, writer.as_mut(), from));
             if let Err(panic) = catch_unwind(runs) {
                 let words = panic
                     .downcast_ref::<String>()
@@ -73,7 +73,7 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
                     .or_else(|| panic.downcast_ref::<&str>().copied())
                     .unwrap_or("no words");
                 let message = format!("the painter stopped unexpectedly: {words}");
-                line.tell(Event::Failed {
+                channels.send(Event::Failed {
                     message,
                     output: None,
                     refused: false,
@@ -93,29 +93,29 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
 /// Paints one run after another, as long as there are restarts.
 fn paint_all(
     job: Job,
-    line: &Line,
+    channels: &Channels,
     mut writer: Option<&mut CheckpointWriter>,
     mut from: Option<Checkpoint>,
 ) {
     let mut next = Some(job);
     while let Some(job) = next.take() {
-        let mut steps = Steps::new(line, FIRST_STEPS);
+        let mut steps = Steps::new(channels, FIRST_STEPS);
         let from = from.take();
         let output = job.output.clone();
-        match begin(job, from.as_ref(), &mut |what| steps.tell(what)) {
+        match begin(job, from.as_ref(), &mut |what| steps.report(what)) {
             Ok(painter) => {
-                let mut worker = Worker::new(painter, line, steps, writer.as_deref_mut());
+                let mut worker = Worker::new(painter, channels, steps, writer.as_deref_mut());
                 if let Some(Checkpoint { position, .. }) = &from {
                     worker.painted =
                         Duration::try_from_secs_f64(position.elapsed).unwrap_or_default();
-                    worker.told = worker.painted;
+                    worker.reported = worker.painted;
                     worker.steps = None;
                 }
                 next = worker.paint();
             }
             Err(error) => {
                 picture::release(&output);
-                line.tell(Event::Failed {
+                channels.send(Event::Failed {
                     message: error.to_string(),
                     output: None,
                     refused: error.is_usage_error(),
@@ -129,30 +129,30 @@ fn paint_all(
 fn begin(
     mut job: Job,
     from: Option<&Checkpoint>,
-    tell: &mut dyn FnMut(&str),
+    report: &mut dyn FnMut(&str),
 ) -> super::Result<Painter> {
     let Some(Checkpoint {
         position, contents, ..
     }) = from
     else {
-        return Painter::new(job, tell);
+        return Painter::new(job, report);
     };
     job.preset = position.preset.clone();
     job.output.clone_from(&position.output);
-    let mut painter = Painter::new(job, tell)?;
-    painter.restore(position, contents.clone(), tell)?;
+    let mut painter = Painter::new(job, report)?;
+    painter.restore(position, contents.clone(), report)?;
     Ok(painter)
 }
 
-/// The worker's end of the line to a front end.
-struct Line {
+/// The worker's ends of the channels to a front end.
+struct Channels {
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
     slot: PreviewSlot,
 }
 
-impl Line {
-    fn tell(&self, event: Event) {
+impl Channels {
+    fn send(&self, event: Event) {
         // A front end that went away is no reason to stop painting here: the
         // closed command channel says so too, and is answered by saving.
         let _ = self.outbox.send(event);
@@ -161,19 +161,23 @@ impl Line {
 
 /// Counts the steps of a preparation while telling them.
 struct Steps<'a> {
-    line: &'a Line,
+    channels: &'a Channels,
     done: u32,
     of: u32,
 }
 
 impl<'a> Steps<'a> {
-    fn new(line: &'a Line, of: u32) -> Self {
-        Self { line, done: 0, of }
+    fn new(channels: &'a Channels, of: u32) -> Self {
+        Self {
+            channels,
+            done: 0,
+            of,
+        }
     }
 
-    fn tell(&mut self, what: &str) {
+    fn report(&mut self, what: &str) {
         self.done += 1;
-        self.line.tell(Event::Preparing {
+        self.channels.send(Event::Preparing {
             what: what.to_owned(),
             step: self.done,
             of: self.of.max(self.done),
@@ -193,7 +197,7 @@ enum Mode {
 
 struct Worker<'a> {
     painter: Painter,
-    line: &'a Line,
+    channels: &'a Channels,
     /// Keeps the run on the disk.
     writer: Option<&'a mut CheckpointWriter>,
     /// The preparation that is under way; none between two scales.
@@ -205,11 +209,11 @@ struct Worker<'a> {
     painted: Duration,
     /// When painting went on; none while paused.
     since: Option<Instant>,
-    /// When the memory in use was last told.
+    /// When the memory in use was last reported.
     memory_reported: Option<Instant>,
-    /// How much painting the latest step that was told came after.
-    told: Duration,
-    /// Which steps are told where there are more than anyone reads.
+    /// The painting time of the latest reported step.
+    reported: Duration,
+    /// Which steps are sent where there are more than anyone reads.
     throttle: StepThrottle,
     /// The preview on its way, and after which iteration it was asked for.
     preview: Option<(u32, PreviewCopy)>,
@@ -218,13 +222,13 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn new(
         painter: Painter,
-        line: &'a Line,
+        channels: &'a Channels,
         steps: Steps<'a>,
         writer: Option<&'a mut CheckpointWriter>,
     ) -> Self {
         Self {
             painter,
-            line,
+            channels,
             writer,
             steps: Some(steps),
             mode: Mode::Running,
@@ -232,7 +236,7 @@ impl<'a> Worker<'a> {
             painted: Duration::ZERO,
             since: None,
             memory_reported: None,
-            told: Duration::ZERO,
+            reported: Duration::ZERO,
             throttle: StepThrottle::default(),
             preview: None,
         }
@@ -246,12 +250,12 @@ impl<'a> Worker<'a> {
             self.await_restart();
         }
         let (job, output) = self.next?;
-        self.line.tell(Event::Restarting { output });
+        self.channels.send(Event::Restarting { output });
         Some(job)
     }
 
     fn run(&mut self) -> super::Result<()> {
-        self.line.tell(Event::Started {
+        self.channels.send(Event::Started {
             job: Box::new(self.recipe()),
             output: self.painter.job().output.clone(),
             device: self.painter.device_name(),
@@ -287,9 +291,9 @@ impl<'a> Worker<'a> {
             if let Err(error) = self.show_preview(true) {
                 let iteration = self.painter.iteration();
                 let message = error.to_string();
-                self.line.tell(Event::Notice { iteration, message });
+                self.channels.send(Event::Notice { iteration, message });
             }
-            match self.line.inbox.recv() {
+            match self.channels.inbox.recv() {
                 Ok(
                     command @ (Command::Restart { .. }
                     | Command::Preview { .. }
@@ -298,7 +302,7 @@ impl<'a> Worker<'a> {
                     if let Err(error) = self.execute(command) {
                         let iteration = self.painter.iteration();
                         let message = error.to_string();
-                        self.line.tell(Event::Notice { iteration, message });
+                        self.channels.send(Event::Notice { iteration, message });
                     }
                 }
                 Ok(_) => {}
@@ -316,7 +320,7 @@ impl<'a> Worker<'a> {
         let mut steps = self
             .steps
             .take()
-            .unwrap_or_else(|| Steps::new(self.line, SCALE_STEPS));
+            .unwrap_or_else(|| Steps::new(self.channels, SCALE_STEPS));
         let place = format!(
             "at scale {} of {of}, {}×{} pixels",
             scale + 1,
@@ -324,8 +328,8 @@ impl<'a> Worker<'a> {
             size.height
         );
         self.painter
-            .begin_scale(&mut |what| steps.tell(&format!("{what} {place}")))?;
-        self.told = self.elapsed();
+            .begin_scale(&mut |what| steps.report(&format!("{what} {place}")))?;
+        self.reported = self.elapsed();
         Ok(())
     }
 
@@ -334,12 +338,12 @@ impl<'a> Worker<'a> {
         loop {
             let command = if self.mode == Mode::Paused {
                 self.show_preview(true)?;
-                self.line
+                self.channels
                     .inbox
                     .recv()
                     .map_err(|RecvError| TryRecvError::Disconnected)
             } else {
-                self.line.inbox.try_recv()
+                self.channels.inbox.try_recv()
             };
             match command {
                 Ok(command) => self.execute(command)?,
@@ -361,7 +365,7 @@ impl<'a> Worker<'a> {
             Command::Resume | Command::Step => {
                 if self.mode == Mode::Paused {
                     self.since = Some(Instant::now());
-                    self.line.tell(Event::Resumed { iteration });
+                    self.channels.send(Event::Resumed { iteration });
                 }
                 let single = matches!(command, Command::Step);
                 self.mode = if single { Mode::Single } else { Mode::Running };
@@ -387,7 +391,7 @@ impl<'a> Worker<'a> {
                     Err(why) => {
                         picture::release(&output);
                         let message = format!("no new run was begun: {why}");
-                        self.line.tell(Event::Notice { iteration, message });
+                        self.channels.send(Event::Notice { iteration, message });
                     }
                 }
             }
@@ -409,7 +413,7 @@ impl<'a> Worker<'a> {
                         Event::Notice { iteration, message }
                     }
                 };
-                self.line.tell(event);
+                self.channels.send(event);
             }
         }
         Ok(())
@@ -420,7 +424,7 @@ impl<'a> Worker<'a> {
         self.painted = self.elapsed();
         self.since = None;
         self.mode = Mode::Paused;
-        self.line.tell(Event::Paused {
+        self.channels.send(Event::Paused {
             iteration: self.painter.iteration(),
         });
         // A pause may be long.
@@ -430,21 +434,21 @@ impl<'a> Worker<'a> {
     fn change(&mut self, preset: Preset) -> super::Result<()> {
         self.drain()?;
         let iteration = self.painter.iteration();
-        let mut steps = Steps::new(self.line, SCALE_STEPS);
-        match self.painter.change(preset, &mut |what| steps.tell(what)) {
+        let mut steps = Steps::new(self.channels, SCALE_STEPS);
+        match self.painter.change(preset, &mut |what| steps.report(what)) {
             Ok(waiting) => {
                 let preset = Box::new(self.painter.job().preset.clone());
                 self.throttle = StepThrottle::default();
-                self.line.tell(Event::Changed { iteration, preset });
+                self.channels.send(Event::Changed { iteration, preset });
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
                     let message = format!("a new {keys} takes effect only in a new run");
-                    self.line.tell(Event::Notice { iteration, message });
+                    self.channels.send(Event::Notice { iteration, message });
                 }
             }
             Err(error) => {
                 let message = format!("the change was not made: {error}");
-                self.line.tell(Event::Notice { iteration, message });
+                self.channels.send(Event::Notice { iteration, message });
             }
         }
         Ok(())
@@ -495,7 +499,7 @@ impl<'a> Worker<'a> {
         Ok((job, saved))
     }
 
-    /// Saves the picture and tells how it ended.
+    /// Saves the picture and reports how the run ended.
     fn finish(&mut self, result: super::Result<()>) {
         let elapsed = self.elapsed().as_secs_f64();
         // What is not painted yet must not take the place of an older picture.
@@ -530,7 +534,7 @@ impl<'a> Worker<'a> {
                 }
             }
         };
-        self.line.tell(event);
+        self.channels.send(event);
     }
 
     /// Saves the picture. Where it can be saved nowhere, a run that is kept on
@@ -538,7 +542,7 @@ impl<'a> Worker<'a> {
     /// memory.
     fn save_with_retries(&mut self, went_well: bool) -> (Option<PathBuf>, Option<String>) {
         let began = Instant::now();
-        let mut told = false;
+        let mut reported = false;
         loop {
             let problem = match self.save_in_place() {
                 (None, Some(problem)) if self.writer.is_none() || !went_well => {
@@ -547,17 +551,17 @@ impl<'a> Worker<'a> {
                 (None, Some(problem)) => problem,
                 saved => return saved,
             };
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > TIMEOUT {
                 return self.rescue(problem);
             }
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut reported, true) {
                 let words = problem.trim_end_matches('.');
                 self.note(Some(format!(
                     "{words}; the picture is safe in memory, and saving it is tried again every \
                      few seconds for an hour: make room, or stop to give it up"
                 )));
             }
-            match self.line.inbox.recv_timeout(TRY_AGAIN) {
+            match self.channels.inbox.recv_timeout(RETRY_INTERVAL) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     return self.rescue(problem);
                 }

@@ -14,7 +14,7 @@ use impasto_runs::Folder;
 use impasto_runs::checkpoint::Checkpoints;
 
 /// Longer than any answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn source(name: &str, width: u32, height: u32, factor: u32) -> Source {
     let bytes: Vec<u8> = (0..3 * width * height)
@@ -68,9 +68,7 @@ fn checkpoint_in(run: &Path) -> Checkpoint {
 }
 
 fn next(link: &Link) -> Event {
-    link.events
-        .recv_timeout(PATIENCE)
-        .expect("an event in time")
+    link.events.recv_timeout(TIMEOUT).expect("an event in time")
 }
 
 /// All steps until the end.
@@ -117,7 +115,7 @@ fn broken_off(job: Job, after: u32, folder: &Path) -> PathBuf {
             _ => {}
         }
     }
-    // The checkpoint is written after the pause was told: whatever is asked
+    // The checkpoint is written after the pause was reported: whatever is asked
     // next comes later.
     link.commands
         .send(Command::Snapshot {

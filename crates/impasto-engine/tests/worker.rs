@@ -13,7 +13,7 @@ use impasto_core::protocol::{Command, Event, Link, RestartFrom};
 use impasto_engine::worker;
 
 /// Longer than any answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn source(name: &str, width: u32, height: u32, factor: u32) -> Source {
     let bytes: Vec<u8> = (0..3 * width * height)
@@ -62,10 +62,7 @@ fn send(link: &Link, command: Command) {
 #[track_caller]
 fn wait<T>(link: &Link, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
     loop {
-        let event = link
-            .events
-            .recv_timeout(PATIENCE)
-            .expect("an event in time");
+        let event = link.events.recv_timeout(TIMEOUT).expect("an event in time");
         if let Some(found) = wanted(&event) {
             return found;
         }
@@ -88,11 +85,7 @@ fn wait_for_step(link: &Link) -> impasto_core::protocol::Step {
 #[track_caller]
 fn wait_for_failure(link: &Link) -> String {
     loop {
-        match link
-            .events
-            .recv_timeout(PATIENCE)
-            .expect("an event in time")
-        {
+        match link.events.recv_timeout(TIMEOUT).expect("an event in time") {
             Event::Failed {
                 message, output, ..
             } => {

@@ -14,7 +14,7 @@ type Rate = f64;
 
 /// What the line is taken for before it was measured, and the most it is ever
 /// taken for. The second matters where a write only fills a buffer, and so
-/// tells nothing: over SSH, megabytes may be on their way before it shows.
+/// says nothing: over SSH, megabytes may be on their way before it shows.
 const LOCAL: (Rate, Rate) = (2e6, 20e6);
 const SSH: (Rate, Rate) = (200e3, 1e6);
 const SLOWEST: Rate = 1e3;
@@ -24,7 +24,7 @@ const FIRST_MEMORY: f64 = 0.25;
 /// The part of the line that pictures may take.
 const SHARE: f64 = 0.5;
 /// A picture comes after this time, be the line as slow as it may.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Judges from measured writes when the next picture may be sent.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Budget {
             return Duration::ZERO;
         };
         let seconds = bytes as f64 / (self.rate() * SHARE);
-        let pause = Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64()));
+        let pause = Duration::from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64()));
         pause.saturating_sub(now.saturating_duration_since(started))
     }
 
@@ -252,11 +252,11 @@ mod tests {
         budget.sent_picture(u64::MAX, now);
         budget.wrote(0, Duration::MAX);
         assert_eq!(budget.rate(), SLOWEST);
-        assert_eq!(budget.wait(now), LONGEST_WAIT);
-        assert!(budget.ready(now + LONGEST_WAIT));
+        assert_eq!(budget.wait(now), MAX_WAIT);
+        assert!(budget.ready(now + MAX_WAIT));
         // A clock that goes back makes no trouble.
-        budget.sent_picture(1, now + LONGEST_WAIT);
-        assert!(budget.wait(now) <= LONGEST_WAIT);
+        budget.sent_picture(1, now + MAX_WAIT);
+        assert!(budget.wait(now) <= MAX_WAIT);
     }
 
     #[test]

@@ -15,8 +15,8 @@ use super::terminal::Colours;
 /// does not see less, and a cell that stays costs no bytes.
 const DEAD_BAND: u8 = 4;
 /// No terminal is larger; what lies beyond is not drawn.
-const MOST_COLUMNS: u16 = 2048;
-const MOST_ROWS: u16 = 1024;
+const MAX_COLUMNS: u16 = 2048;
+const MAX_ROWS: u16 = 1024;
 /// From dark to light, for terminals without colours.
 const RAMP: [&str; 10] = [" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"];
 
@@ -54,8 +54,8 @@ impl Cells {
         columns: u16,
         rows: u16,
     ) -> usize {
-        let columns = columns.min(MOST_COLUMNS);
-        let rows = rows.min(MOST_ROWS);
+        let columns = columns.min(MAX_COLUMNS);
+        let rows = rows.min(MAX_ROWS);
         let room = (u32::from(columns), 2 * u32::from(rows));
         let (wide, high) = fit((width, height), room);
         let Some(pixels) = scaled(rgb, (width, height), (wide, high)) else {

@@ -22,14 +22,14 @@ use super::thumbnail;
 /// fills the screen, for a line of words.
 const ROWS_FOR_PROMPT: u16 = 2;
 const ROWS_FOR_WORDS: u16 = 1;
-/// Cells are about twice as high as wide where the terminal does not tell.
+/// Cells are about twice as high as wide where the terminal does not report it.
 const USUAL_CELL: (u16, u16) = (1, 2);
 /// The printer counts sixels in cells of this size, and widens none beyond.
 const SIXEL_CELL: (u16, u16) = (6, 12);
 const WIDEST_SIXEL: u32 = 1000;
 /// Pixels that are sent at most. The printer takes up to seven bytes for one.
-const MOST_PIXELS: u32 = 4_000_000;
-const MOST_PIXELS_OVER_SSH: u32 = 400_000;
+const MAX_PIXELS: u32 = 4_000_000;
+const MAX_PIXELS_OVER_SSH: u32 = 400_000;
 
 /// Why a picture cannot be printed.
 #[derive(Debug, thiserror::Error)]
@@ -167,9 +167,9 @@ impl Page {
             colours: terminal.colours,
             cell,
             most_pixels: if terminal.ssh {
-                MOST_PIXELS_OVER_SSH
+                MAX_PIXELS_OVER_SSH
             } else {
-                MOST_PIXELS
+                MAX_PIXELS
             },
             columns,
             rows,

@@ -1,6 +1,6 @@
 //! What the terminal can do, found out without ever waiting on it for long.
 //!
-//! Most of it the environment tells. Whether pictures can be shown as true
+//! Most of it comes from the environment. Whether pictures can be shown as true
 //! pixels only the terminal itself knows, and a terminal that does not know
 //! the question stays silent: so every question has a deadline, and it ends
 //! with one that every terminal answers.
@@ -25,9 +25,9 @@ use rustix::termios::{QueueSelector, tcflush, tcgetpgrp};
 
 /// How long a terminal may take to answer where nothing can go on meanwhile. A
 /// line around the world and back takes a third of a second.
-const PATIENCE: Duration = Duration::from_millis(600);
+const TIMEOUT: Duration = Duration::from_millis(600);
 /// No answer is longer than this; more is not an answer.
-const LONGEST_ANSWER: usize = 4096;
+const MAX_ANSWER: usize = 4096;
 /// Terminals without graphics of which some print the question's text.
 const NOT_ASKED: [&str; 5] = ["", "dumb", "linux", "ansi", "cons25"];
 /// Terminals that show every colour, whether or not COLORTERM comes through.
@@ -118,8 +118,8 @@ impl fmt::Display for Colours {
 }
 
 /// More than fit on any screen that there is, and little enough for memory.
-const MOST_COLUMNS: u16 = 1000;
-const MOST_ROWS: u16 = 500;
+const MAX_COLUMNS: u16 = 1000;
+const MAX_ROWS: u16 = 500;
 /// The largest side of a cell that is believed, in pixels.
 const LARGEST_CELL: u16 = 500;
 
@@ -128,7 +128,7 @@ const LARGEST_CELL: u16 = 500;
 pub struct Terminal {
     pub columns: u16,
     pub rows: u16,
-    /// Width and height of a cell in pixels, where the terminal tells.
+    /// Width and height of a cell in pixels, where the terminal reports it.
     pub cell: Option<(u16, u16)>,
     pub colours: Colours,
     /// Inside tmux or screen.
@@ -206,7 +206,7 @@ impl Terminal {
     }
 }
 
-/// Width and height of a cell in pixels, as the terminal tells them now, if it
+/// Width and height of a cell in pixels, as the terminal reports them now, if it
 /// does.
 pub fn cell_size() -> Option<(u16, u16)> {
     let size = window_size().ok()?;
@@ -224,7 +224,7 @@ fn is_plausible_cell_size((width, height): (u16, u16)) -> bool {
 /// As many columns and rows as a terminal may have; one that says it has more is
 /// believed so far.
 pub fn clamp_size(columns: u16, rows: u16) -> (u16, u16) {
-    (columns.min(MOST_COLUMNS), rows.min(MOST_ROWS))
+    (columns.min(MAX_COLUMNS), rows.min(MAX_ROWS))
 }
 
 fn variable(name: &str) -> String {
@@ -256,7 +256,7 @@ fn multiplexer(term: &str, tmux: &str, screen: &str) -> bool {
     !tmux.is_empty() || !screen.is_empty() || term.starts_with("tmux") || term.starts_with("screen")
 }
 
-/// Asks the terminal, and waits [`PATIENCE`] at most.
+/// Asks the terminal, and waits [`TIMEOUT`] at most.
 fn ask(about: &Terminal) -> io::Result<Answer> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     // A background job that touches the terminal would be stopped.
@@ -275,7 +275,7 @@ fn ask(about: &Terminal) -> io::Result<Answer> {
 
 fn converse(terminal: &mut File, question: &str) -> io::Result<Answer> {
     terminal.write_all(question.as_bytes())?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut answer = Answer::default();
     let mut bytes = Vec::new();
     let mut total = 0;
@@ -292,7 +292,7 @@ fn converse(terminal: &mut File, question: &str) -> io::Result<Answer> {
         let mut more = [0; 256];
         let count = terminal.read(&mut more)?;
         total += count;
-        if count == 0 || total > LONGEST_ANSWER {
+        if count == 0 || total > MAX_ANSWER {
             return Err(io::ErrorKind::InvalidData.into());
         }
         bytes.extend_from_slice(&more[..count]);

@@ -15,7 +15,7 @@ const FILE: &str = "socket.json";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Address {
-    /// The process that wrote this. Of any other process it tells nothing.
+    /// The process that wrote this. It says nothing about any other process.
     pub pid: u32,
     /// The path of its socket.
     #[serde(with = "super::record::path::optional")]
@@ -62,7 +62,7 @@ impl Run {
     pub fn address(&self) -> Option<Address> {
         let pid = self.painter_pid()?;
         let folder = Folder::open(self.folder()).ok()?;
-        let bytes = folder.read(FILE, files::LONGEST_TEXT).ok()?;
+        let bytes = folder.read(FILE, files::MAX_TEXT).ok()?;
         let address: Address = serde_json::from_slice(&bytes).ok()?;
         (address.pid == pid).then_some(address)
     }

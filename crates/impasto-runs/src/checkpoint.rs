@@ -1,6 +1,6 @@
 //! Checkpoints: all that a painter needs to go on, on the disk.
 //!
-//! A checkpoint is one file that tells what there is and holds what changes,
+//! A checkpoint is one file that describes all arrays and holds those that change,
 //! and any number of `frozen` files with arrays that never change, such as the
 //! steps that L-BFGS remembers: each of those is written once. The two newest
 //! checkpoints are kept, so that a torn or rotten one costs seconds and not the
@@ -29,11 +29,11 @@ use super::{Folder, files};
 pub(super) const FOLDER: &str = "checkpoint";
 const MAGIC: &[u8; 8] = b"IMPASTO\x01";
 /// The longest header that is read.
-const MOST_HEADER: u64 = 16 << 20;
+const MAX_HEADER: u64 = 16 << 20;
 /// The largest file that is read.
-const MOST_BYTES: u64 = 64 << 30;
+const MAX_BYTES: u64 = 64 << 30;
 /// The most arrays that an optimizer has, besides those that never change.
-const MOST_ARRAYS: usize = 64;
+const MAX_ARRAYS: usize = 64;
 const GENERATIONS: u64 = 2;
 const FROZEN: &str = "frozen-";
 
@@ -104,7 +104,7 @@ impl Checkpoints {
         !any_in(&self.run)
     }
 
-    /// Writes the frozen arrays that are new into one file, and tells where
+    /// Writes the frozen arrays that are new into one file, and returns where
     /// each of them is.
     fn write_frozen(
         &self,
@@ -163,7 +163,7 @@ impl Checkpoints {
     }
 
     /// The newest one that is whole. The next one follows upon it: what a newer
-    /// one holds is forgotten. `sizes` tells which a preset leads to in this run;
+    /// one holds is forgotten. `sizes` gives the sizes of a preset in this run;
     /// a checkpoint that holds more than they need is not read.
     ///
     /// # Errors
@@ -270,7 +270,7 @@ fn read_generation(
     let limits = SizeLimits::of(&header.position, sizes);
     let entries = || header.arrays.iter();
     let frozen = || header.frozen.iter().map(|frozen| &frozen.entry);
-    if !limits.allow(entries(), MOST_ARRAYS) || !limits.allow(frozen(), limits.frozen) {
+    if !limits.allow(entries(), MAX_ARRAYS) || !limits.allow(frozen(), limits.frozen) {
         return Err(damaged("it holds more than this run can need"));
     }
     let mut digest = Sha256::new();
@@ -360,7 +360,7 @@ impl SizeLimits {
         let pixels = |size: &Size| u64::from(size.width) * u64::from(size.height);
         let most = sizes(&position.preset).iter().map(pixels).max();
         let picture = most.unwrap_or(0).saturating_mul(3 * 8 * 2);
-        let history = Optimizer::MOST_HISTORY;
+        let history = Optimizer::MAX_HISTORY;
         let matrix = 8 * (2 * history as u64).pow(2);
         Self {
             array: picture.max(matrix),
@@ -404,7 +404,7 @@ struct Data {
 
 fn read_header(folder: &Folder, name: &str) -> io::Result<(Header, Data)> {
     let mut file = folder.file(name)?;
-    let size = file.metadata()?.len().min(MOST_BYTES);
+    let size = file.metadata()?.len().min(MAX_BYTES);
     let (mut magic, mut sha256, mut length) = ([0; 8], [0; 32], [0; 8]);
     fill(&mut file, &mut magic)?;
     if &magic != MAGIC {
@@ -414,7 +414,7 @@ fn read_header(folder: &Folder, name: &str) -> io::Result<(Header, Data)> {
     fill(&mut file, &mut length)?;
     let count = u64::from_le_bytes(length);
     let left = size.saturating_sub(48);
-    let mut text = vec![0; bounded(count, left.min(MOST_HEADER))?];
+    let mut text = vec![0; bounded(count, left.min(MAX_HEADER))?];
     fill(&mut file, &mut text)?;
     let header = serde_json::from_slice(&text)?;
     let hashed = [length.as_slice(), &text].concat();
@@ -438,7 +438,7 @@ fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<()> {
     })
 }
 
-/// A length that a file tells of itself, if there is so much of it.
+/// A length stated in a file, if the file is that long.
 fn bounded(length: u64, left: u64) -> io::Result<usize> {
     match usize::try_from(length) {
         Ok(count) if length <= left => Ok(count),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 /// The longest text that is read: 1 MiB.
-pub(super) const LONGEST_TEXT: u64 = 1 << 20;
+pub(super) const MAX_TEXT: u64 = 1 << 20;
 
 /// How names begin that are nobody's but this program's for a moment.
 pub(super) const STAGING_PREFIX: &str = ".impasto-";

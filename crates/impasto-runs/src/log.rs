@@ -11,9 +11,9 @@ use super::{Folder, Result, RunError};
 /// Its name in the run's folder.
 pub(super) const FILE: &str = "log.txt";
 /// A log longer than this is set aside.
-const LONGEST: u64 = 1 << 20;
+const MAX_LENGTH: u64 = 1 << 20;
 /// A line is cut to so many characters.
-const LONGEST_LINE: usize = 2000;
+const MAX_LINE: usize = 2000;
 
 /// The log of a run, to append to.
 #[derive(Debug)]
@@ -60,14 +60,14 @@ impl RunLog {
             ))?;
             self.date = now.date();
         }
-        let words: String = words.chars().take(LONGEST_LINE).collect();
+        let words: String = words.chars().take(MAX_LINE).collect();
         let words = display_path(words.trim_end().as_ref());
         self.write(&format!("{}  {words}\n", now.time()))
     }
 
     fn write(&mut self, line: &str) -> io::Result<()> {
         let length = line.len() as u64;
-        if self.bytes + length > LONGEST {
+        if self.bytes + length > MAX_LENGTH {
             // An older log of that name goes.
             self.folder.rename(FILE, "log.old.txt")?;
             self.file = self.folder.append(FILE)?;

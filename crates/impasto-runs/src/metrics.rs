@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: the losses of a run, a [`Step`] a line as `--events` writes
 //! them.
 //!
-//! A long run would fill the disk with lines that nobody can tell apart in a
+//! A long run would fill the disk with lines that look alike in a
 //! chart, so that every power of ten above 10,000 iterations takes 9,000 lines.
 
 use std::collections::BTreeSet;
@@ -21,10 +21,10 @@ const ALL_UP_TO: u32 = 10_000;
 /// Lines are handed to the system in portions of so many bytes.
 const PORTION: usize = 32 << 10;
 /// Lines that are kept in memory while they cannot be written.
-const MOST_WAITING: usize = 4096;
+const MAX_WAITING: usize = 4096;
 /// What is read of a file, and of a line in it. Written files are far smaller.
-const LONGEST_FILE: u64 = 256 << 20;
-const LONGEST_LINE: usize = 64 << 10;
+const MAX_FILE: u64 = 256 << 20;
+const MAX_LINE: usize = 64 << 10;
 
 /// The losses of a run, to append to.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Metrics {
     waiting_bytes: usize,
     /// The scale of the last step.
     scale: Option<u32>,
-    /// Whether the last write failed, which has been told.
+    /// Whether the last write failed, which has been reported.
     failing: bool,
 }
 
@@ -87,7 +87,7 @@ impl Metrics {
         line.push('\n');
         self.waiting_bytes += line.len();
         self.waiting.push(line);
-        if self.waiting.len() > MOST_WAITING {
+        if self.waiting.len() > MAX_WAITING {
             self.thin();
         }
         match self.waiting_bytes >= PORTION && !self.failing {
@@ -144,7 +144,7 @@ impl Metrics {
 
 impl Drop for Metrics {
     fn drop(&mut self) {
-        // Nobody is left to tell.
+        // Nobody is left to notify.
         let _ = self.flush();
     }
 }
@@ -197,7 +197,7 @@ pub(super) fn read(folder: &Folder) -> io::Result<Vec<Step>> {
         Err(error) => return Err(error),
     };
     let mut steps = Vec::new();
-    each_line(BufReader::new(file.take(LONGEST_FILE)), |line, _| {
+    each_line(BufReader::new(file.take(MAX_FILE)), |line, _| {
         steps.extend(step(line));
         true
     })?;
@@ -228,7 +228,7 @@ fn each_line(
             None => (buffer, false),
         };
         let count = part.len();
-        if line.len() < LONGEST_LINE {
+        if line.len() < MAX_LINE {
             line.extend_from_slice(part);
         } else if ends {
             line.push(b'\n');

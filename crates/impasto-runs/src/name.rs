@@ -26,10 +26,10 @@ pub struct NotAName(String);
 
 impl RunName {
     /// The longest name, in bytes.
-    pub const LONGEST: usize = 80;
+    pub const MAX_LENGTH: usize = 80;
     /// The longest part that a picture gives: two of them, the time and a
     /// number of four digits fit into a name.
-    const LONGEST_PART: usize = 28;
+    const MAX_PART: usize = 28;
 
     /// The name for a run with these two pictures, begun so many seconds after
     /// the beginning of 1970: `YYYYMMDD-HHMMSS-content-style` in UTC.
@@ -51,7 +51,7 @@ impl RunName {
     /// This name with a number, for when it is taken: `name-2`.
     pub(super) fn numbered(&self, number: u32) -> Self {
         let number = format!("-{number}");
-        let room = Self::LONGEST - number.len();
+        let room = Self::MAX_LENGTH - number.len();
         // Names are ASCII: every byte is a character.
         Self(self.0.chars().take(room).chain(number.chars()).collect())
     }
@@ -72,7 +72,7 @@ fn part(path: &Path) -> String {
             _ if part.is_empty() || part.ends_with('-') => {}
             _ => part.push('-'),
         }
-        if part.len() == RunName::LONGEST_PART {
+        if part.len() == RunName::MAX_PART {
             break;
         }
     }
@@ -86,7 +86,7 @@ impl FromStr for RunName {
     type Err = NotAName;
 
     fn from_str(text: &str) -> Result<Self, NotAName> {
-        let plain = (1..=Self::LONGEST).contains(&text.len())
+        let plain = (1..=Self::MAX_LENGTH).contains(&text.len())
             && text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
             && text
                 .bytes()
@@ -100,7 +100,7 @@ impl FromStr for RunName {
 
 /// A text that should have been a name, cut short and fit for a terminal.
 pub(super) fn shown(text: &str) -> String {
-    let cut: String = text.chars().take(RunName::LONGEST + 1).collect();
+    let cut: String = text.chars().take(RunName::MAX_LENGTH + 1).collect();
     format!("`{}`", display_path(Path::new(&cut)))
 }
 

@@ -59,7 +59,7 @@ impl Record {
         }
         let path = folder.join(FILE);
         let bytes = Folder::open(folder)
-            .and_then(|folder| folder.read(FILE, files::LONGEST_TEXT))
+            .and_then(|folder| folder.read(FILE, files::MAX_TEXT))
             .map_err(|cause| match cause.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => RunError::NotARun {
                     folder: display_path(folder),

@@ -19,7 +19,7 @@ pub enum RunState {
     Painting,
     Paused,
     Finished,
-    /// It ended early because it was told to.
+    /// It was stopped early.
     Stopped,
     Failed,
     /// What was written cannot be read.
@@ -107,7 +107,7 @@ impl RunProgress {
 
     /// Reads a state; one that is missing or damaged is unknown.
     pub(super) fn read(folder: &Folder) -> Self {
-        let bytes = folder.read(FILE, files::LONGEST_TEXT).unwrap_or_default();
+        let bytes = folder.read(FILE, files::MAX_TEXT).unwrap_or_default();
         let state: Self = serde_json::from_slice(&bytes).unwrap_or_default();
         match state.elapsed.is_finite() && state.elapsed >= 0.0 {
             true => state,

@@ -14,7 +14,7 @@ use super::{NewRun, Result, Run, RunError, RunName, clock, files, name};
 /// removed, before it is cleared away.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
 /// How many names are suggested for one that is not there.
-const MOST_NEAR: usize = 5;
+const MAX_NEAR: usize = 5;
 
 /// The folder of all runs; each is a folder in it.
 #[derive(Clone, Debug)]
@@ -177,7 +177,7 @@ impl Runs {
                 name: name::shown(wanted),
                 names: several
                     .iter()
-                    .take(MOST_NEAR)
+                    .take(MAX_NEAR)
                     .map(ToString::to_string)
                     .collect(),
             }),
@@ -264,7 +264,7 @@ impl Runs {
 /// it, then those with few letters wrong.
 fn near(wanted: &str, names: &[RunName]) -> Vec<String> {
     // Comparing takes time by the square of the length.
-    let wanted: String = wanted.chars().take(RunName::LONGEST).collect();
+    let wanted: String = wanted.chars().take(RunName::MAX_LENGTH).collect();
     let wanted = wanted.to_lowercase();
     let mut found: Vec<(usize, &RunName)> = names
         .iter()
@@ -286,6 +286,6 @@ fn near(wanted: &str, names: &[RunName]) -> Vec<String> {
         })
         .collect();
     found.sort();
-    let names = found.into_iter().take(MOST_NEAR);
+    let names = found.into_iter().take(MAX_NEAR);
     names.map(|(_, name)| name.to_string()).collect()
 }

@@ -19,10 +19,10 @@ use crate::ipc::{Connection, LineError, Role, connect, place};
 /// The file in a run's folder that an engine's stderr goes to.
 pub const STDERR_FILE: &str = "stderr.txt";
 /// How long an engine may take until it can be talked to.
-const PATIENCE: Duration = Duration::from_secs(60);
-const TRY_EVERY: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
+const TRY_INTERVAL: Duration = Duration::from_millis(20);
 /// The longest order that an engine reads.
-const LONGEST_ORDER: u64 = 1 << 16;
+const MAX_ORDER: u64 = 1 << 16;
 /// How much of an engine's last words is read.
 const LAST_WORDS: u64 = 4096;
 
@@ -65,9 +65,9 @@ pub fn reach(run: &Run, role: Role) -> Result<Connection, RemoteError> {
 /// Where the socket of a run may be: first where its engine says it is.
 fn places(run: &Run) -> io::Result<Vec<PathBuf>> {
     let usual = place::sockets_for(run.folder())?;
-    let told = run.address().and_then(|address| address.socket);
-    let told = told.filter(|socket| place::is_ours(socket) && !usual.contains(socket));
-    Ok(told.into_iter().chain(usual).collect())
+    let stated = run.address().and_then(|address| address.socket);
+    let stated = stated.filter(|socket| place::is_ours(socket) && !usual.contains(socket));
+    Ok(stated.into_iter().chain(usual).collect())
 }
 
 /// Whether the process that paints a run said that it could make no socket.
@@ -103,7 +103,7 @@ fn unreachable(run: &Run) -> io::Result<RemoteError> {
     })
 }
 
-/// An engine that is not told yet what to paint. It ends when this is dropped.
+/// An engine process that waits for a request. It ends when this is dropped.
 #[derive(Debug)]
 pub struct IdleEngine(Child);
 
@@ -141,7 +141,7 @@ impl IdleEngine {
 
 impl Drop for IdleEngine {
     fn drop(&mut self) {
-        // One that was told what to paint goes on.
+        // One that received a request goes on.
         if self.0.stdin.is_some() {
             let _ = self.0.kill();
             let _ = self.0.wait();
@@ -149,7 +149,7 @@ impl Drop for IdleEngine {
     }
 }
 
-/// What a waiting engine is told.
+/// The request to a waiting engine process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineRequest {
     /// The folder of the run.
@@ -179,7 +179,7 @@ impl EngineRequest {
     /// When stdin cannot be read.
     pub fn read() -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
-        io::stdin().take(LONGEST_ORDER).read_to_end(&mut bytes)?;
+        io::stdin().take(MAX_ORDER).read_to_end(&mut bytes)?;
         Ok(Self::parsed(&bytes))
     }
 
@@ -260,8 +260,8 @@ pub fn launch(
                 reap(engine)?;
                 return Err(unreachable(run)?);
             }
-            Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
-            Err(_) => std::thread::sleep(TRY_EVERY),
+            Err(error) if began.elapsed() > TIMEOUT => return Err(error.into()),
+            Err(_) => std::thread::sleep(TRY_INTERVAL),
         }
     }
 }

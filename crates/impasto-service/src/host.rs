@@ -1,8 +1,8 @@
-//! A run with its folder and its line: what the painter tells is written down
-//! and told to everybody who is attached; what they ask for goes to the painter.
+//! A run with its folder and its socket: the painter's events are written down
+//! and sent to every attached client; clients' commands go to the painter.
 //!
 //! The painter never waits for any of it. A folder that cannot be written to is
-//! told of once and tried again; a front end that is slow is left behind.
+//! reported once and tried again; a slow client misses steps.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,17 +26,17 @@ use impasto_runs::{
 use crate::ipc::{Announce, Server, place};
 
 /// The longest wait between two checks whether the run is over.
-const HOUSEKEEPING: Duration = Duration::from_millis(250);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(250);
 /// How often the state is written while painting.
-const STATE_EVERY: Duration = Duration::from_secs(2);
+const STATE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long an engine that is done waits for its first front end.
-const GRACE: Duration = Duration::from_secs(10);
+const FIRST_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most events that are taken in before commands are looked at again.
-const MOST_AT_ONCE: usize = 64;
+const MAX_AT_ONCE: usize = 64;
 /// Events that wait for the process's own front end.
 const EVENTS_WAITING: usize = 1024;
-/// The most earlier steps that are told of a run that goes on.
-const MOST_EARLIER_STEPS: usize = 2000;
+/// The most earlier steps that are sent of a resumed run.
+const MAX_EARLIER_STEPS: usize = 2000;
 
 /// When the host of a run that is over ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,7 +253,7 @@ struct Host {
     state_written: Option<Instant>,
     /// The iteration that a run goes on from.
     earlier: Option<u32>,
-    /// What to tell as soon as there is a run to tell it of.
+    /// Notices to send once the run has started.
     notices: Vec<String>,
     iteration: u32,
     /// Whether it came so far that going on from here may help.
@@ -285,7 +285,7 @@ impl Host {
                 },
                 recv(self.server.changes()) -> _ => {}
                 recv(self.painter.preview.arrivals()) -> _ => {}
-                default(HOUSEKEEPING) => {}
+                default(HOUSEKEEPING_INTERVAL) => {}
             }
             // Before the events, which there may be many of.
             while let Some(command) = self.server.try_recv() {
@@ -293,7 +293,7 @@ impl Host {
             }
             if let Some(event) = first {
                 self.handle_event(event);
-                for _ in 0..MOST_AT_ONCE {
+                for _ in 0..MAX_AT_ONCE {
                     let Ok(event) = self.painter.events.try_recv() else {
                         break;
                     };
@@ -315,7 +315,7 @@ impl Host {
     fn is_done(&mut self) -> bool {
         let alone = self.server.clients() == 0;
         self.met |= !alone;
-        let waited = self.met || self.began.elapsed() >= GRACE;
+        let waited = self.met || self.began.elapsed() >= FIRST_CLIENT_TIMEOUT;
         match self.ending {
             ExitWhen::AtOnce => self.over.is_some(),
             ExitWhen::NoClients => self.over.is_some() && alone && waited,
@@ -369,7 +369,7 @@ impl Host {
             return;
         }
         let steps = self.run.metrics().unwrap_or_default();
-        let every = steps.len().div_ceil(MOST_EARLIER_STEPS).max(1);
+        let every = steps.len().div_ceil(MAX_EARLIER_STEPS).max(1);
         let last = steps.len().saturating_sub(1);
         for (index, step) in steps.into_iter().enumerate() {
             if index % every == 0 || index == last {
@@ -442,7 +442,7 @@ impl Host {
         self.state.note(step);
         let due = self
             .state_written
-            .is_none_or(|written| written.elapsed() >= STATE_EVERY);
+            .is_none_or(|written| written.elapsed() >= STATE_INTERVAL);
         if due {
             self.write_state();
         }

@@ -3,7 +3,7 @@
 //! What comes over the network goes to a [`part`] in the folder of networks,
 //! which survives breaks and stops, and is read only when it is complete and,
 //! where the digest is known, found to be what was published. How far what is
-//! fetched can be trusted is told in [`offers`](super::offers).
+//! fetched can be trusted is said in [`offers`](super::offers).
 //!
 //! [`fetch`] gives the numbers; the caller finds the scales of the layers, which
 //! takes libtorch, and then [`Fetched::install`] makes a network of them. Until
@@ -43,7 +43,7 @@ pub struct FetchRequest {
     pub source: Source,
     /// Whether a network of that name may be replaced.
     pub replace: bool,
-    pub patience: Retries,
+    pub retries: Retries,
 }
 
 /// Where a network comes from.
@@ -147,7 +147,7 @@ impl Fetched {
     }
 }
 
-/// Gets what is ordered and reads it. `progress` hears what is going on;
+/// Gets what is ordered and reads it. `progress` is called with what happens;
 /// `stop` is asked several times a second whether to end.
 ///
 /// What has come when it ends early is kept beside the networks, and the next
@@ -316,7 +316,7 @@ impl Fetching<'_> {
         Transfer {
             url,
             part,
-            patience: &self.order.patience,
+            retries: &self.order.retries,
             progress: self.progress,
             stop: self.stop,
             elsewhere,
@@ -373,11 +373,11 @@ mod tests {
 
     #[test]
     fn pauses_double() {
-        let patience = Retries::default();
-        let seconds = [1, 2, 3, 4].map(|failures| patience.pause_after(failures).as_secs());
+        let retries = Retries::default();
+        let seconds = [1, 2, 3, 4].map(|failures| retries.pause_after(failures).as_secs());
         assert_eq!(seconds, [1, 2, 4, 8]);
         // However long it goes on.
-        assert!(patience.pause_after(u32::MAX) > patience.pause_after(32));
+        assert!(retries.pause_after(u32::MAX) > retries.pause_after(32));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which input a network's weights expect.
 //!
-//! Names and shapes do not tell, and neither does magnitude: one might think
+//! Names and shapes do not say, and neither does magnitude: one might think
 //! that a network trained on ±128 has a first layer some fifty times smaller
 //! than one trained on ±2.6, but Caffe's VGG-16 has 0.21 there (root mean
 //! square), and printed filters of torchvision's have 0.09 to 0.37. So the
@@ -113,7 +113,7 @@ impl Known {
 /// `first`, `[64, 3, 3, 3]`.
 ///
 /// # Errors
-/// When nothing tells, when the header states one that is not known, and when
+/// When nothing says so, when the header states one that is not known, and when
 /// `stated` is not that of weights that are known.
 pub(super) fn identify(
     stated: Option<Convention>,

@@ -1,7 +1,7 @@
 //! The convolutions of VGG-16 and VGG-19, from the files people have.
 //!
 //! [`read`] takes a safetensors file or what PyTorch's `torch.save` writes or
-//! ever wrote of a state dict, tells which of the two networks it holds, and
+//! ever wrote of a state dict, says which of the two networks it holds, and
 //! reads its convolutions as float32, whatever else is in the file.
 //!
 //! Three steps, of which only the last reads numbers. A format ([`safetensors`],
@@ -149,7 +149,7 @@ fn read_file(
         return Err(WeightsErrorKind::NotOrdinary);
     }
     let mut file = fs::File::open(path)?;
-    // The header first: a large file that is no network is told at once.
+    // The header first: a large file that is no network is refused at once.
     let mut archive = Archive::open(file.try_clone()?)?;
     let (architecture, planned) = vgg::plan(&archive.tensors)?;
     let mut hasher = Sha256::new();

@@ -234,7 +234,7 @@ impl Networks {
     /// Where a network of that name can be written.
     ///
     /// # Errors
-    /// As [`install`](Self::install), as far as can be told before.
+    /// As [`install`](Self::install), as far as can be known before.
     pub(super) fn vacancy(&self, name: &str, replace: bool) -> Result<PathBuf, NetworkError> {
         let path = self.path(name)?;
         // Also a link that leads nowhere is there.

@@ -1,7 +1,7 @@
 //! A reader of the pickles that PyTorch writes for a state dict.
 //!
 //! A pickle is a program for a small stack machine, and Python's machine can
-//! be told to call anything. This one knows the instructions and the classes
+//! be made to call anything. This one knows the instructions and the classes
 //! that a state dict needs and refuses all others by name. It calls nothing:
 //! what Python would build by a call stays a [`Node::Call`], for the caller to
 //! make sense of.
@@ -467,10 +467,10 @@ impl<R: BufRead> Machine<R> {
 
     /// The name of a module or class, up to the end of its line.
     fn line(&mut self) -> Result<String, WeightsErrorKind> {
-        const LONGEST: u64 = 256;
+        const MAX_LENGTH: u64 = 256;
         let mut bytes = Vec::new();
         (&mut self.stream)
-            .take(LONGEST)
+            .take(MAX_LENGTH)
             .read_until(b'\n', &mut bytes)?;
         if bytes.pop() != Some(b'\n') {
             return Err(broken());

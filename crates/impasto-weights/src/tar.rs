@@ -137,7 +137,7 @@ impl Piece {
         }
     }
 
-    /// Leaves out so many bytes and tells where they begin.
+    /// Skips so many bytes and returns where they begin.
     fn skip(&mut self, length: u64) -> Result<u64, WeightsErrorKind> {
         let start = self.position;
         self.position = (start.checked_add(length))

@@ -287,7 +287,7 @@ mod tests {
                       a-b               c-d\n\
                       schedule  64×120 96×100     64×160\n";
         assert_eq!(lines(44), narrow);
-        // However narrow, all is told.
+        // However narrow, nothing is left out.
         let least = lines(1).replace(char::is_whitespace, "");
         assert!(
             least.contains("64×160") && least.contains("96×100"),

@@ -9,7 +9,7 @@ const NUMBERS: u16 = 9;
 const FOOT: &str = "iteration";
 /// What the two curves are drawn with where there are no colours.
 const LETTERS: [char; 2] = ['a', 'b'];
-/// SGR codes that tell the curves apart: blue and yellow, which the
+/// SGR codes that distinguish the curves: blue and yellow, which the
 /// colour-blind do not mix up.
 const CODES: [u8; 2] = [34, 33];
 

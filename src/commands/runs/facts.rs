@@ -1,4 +1,4 @@
-//! What there is to tell of a run, and how numbers are told.
+//! The facts of a run, and how numbers are formatted.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::pace::clock;
 
-/// What a list tells of a run.
+/// What a list shows of a run.
 #[derive(Debug, Serialize)]
 pub struct Facts {
     pub name: String,

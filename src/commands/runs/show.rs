@@ -19,7 +19,7 @@ use crate::cli::runs::{OpenArgs, ShowRunArgs};
 use crate::outcome::{Failure, Outcome};
 
 /// Rows of the picture above the facts, at least.
-const LEAST_ROWS: u16 = 12;
+const MIN_ROWS: u16 = 12;
 /// Columns of the words at the left.
 const WORDS: usize = 11;
 
@@ -56,7 +56,7 @@ pub fn show(args: &ShowRunArgs) -> Outcome {
         let lines = u16::try_from(lines).unwrap_or(u16::MAX);
         let rows = terminal.rows.saturating_sub(lines.saturating_add(3));
         // A terminal that shows no pictures is no reason to fail.
-        if impasto_graphics::print_in(&picture, rows.max(LEAST_ROWS)).is_ok() {
+        if impasto_graphics::print_in(&picture, rows.max(MIN_ROWS)).is_ok() {
             text.insert(0, b'\n');
         }
     }
@@ -207,7 +207,7 @@ pub fn open(args: &OpenArgs) -> Outcome {
 
 pub fn no_picture(run: &Run) -> Failure {
     Failure::Usage(format!(
-        "the run {} has no picture yet; `impasto runs show {}` tells how far it is",
+        "the run {} has no picture yet; `impasto runs show {}` shows how far it is",
         run.name(),
         run.called()
     ))

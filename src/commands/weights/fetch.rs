@@ -28,7 +28,7 @@ pub fn fetch(networks: &Networks, args: &FetchArgs) -> Outcome {
         name: args.name.clone(),
         source,
         replace: args.replace,
-        patience: Retries::default(),
+        retries: Retries::default(),
     };
     let signal = catch_signals()?;
     let mut display = Display::default();
@@ -75,8 +75,8 @@ fn unknown(name: &str) -> Failure {
 #[derive(Default)]
 struct Display {
     bar: Option<ProgressBar>,
-    /// The tenth of the whole that was last told where there is no bar.
-    told: u64,
+    /// The tenth of the whole that was last reported where there is no bar.
+    reported: u64,
 }
 
 impl Display {
@@ -109,8 +109,8 @@ impl Display {
             });
             bar.set_length(of);
             bar.set_position(bytes);
-        } else if 10 * bytes / of > self.told {
-            self.told = 10 * bytes / of;
+        } else if 10 * bytes / of > self.reported {
+            self.reported = 10 * bytes / of;
             say(&format!("{} of {} MB", bytes / 1_000_000, of / 1_000_000));
         }
     }

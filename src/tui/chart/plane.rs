@@ -3,7 +3,7 @@
 use super::ChartState;
 use crate::tui::history::Point;
 
-/// The values that a chart can tell apart from nothing and from everything.
+/// The values that a chart can draw.
 const DRAWABLE: std::ops::RangeInclusive<f64> = -1e300..=1e300;
 
 /// Which values the chart's edges stand for.

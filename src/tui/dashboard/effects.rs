@@ -15,7 +15,7 @@ use crate::tui::theme::Theme;
 use crate::tui::update::{Effect, Message, update};
 
 /// The most numbers tried for a free name.
-const MOST_NAMES: u32 = 100_000;
+const MAX_NAMES: u32 = 100_000;
 
 impl Dashboard<'_> {
     pub(super) fn execute(&mut self, effect: Effect, console: &mut dyn Console) -> io::Result<()> {
@@ -104,7 +104,7 @@ impl Dashboard<'_> {
 
     pub(super) fn send(&mut self, command: Command) {
         match &self.run {
-            // An engine that is gone hears nothing more, and has said so.
+            // An engine that is gone receives nothing, and has reported its end.
             Some(run) => drop(run.link.commands.send(command)),
             // Nothing is begun, so there is nothing to save.
             None if command == Command::Stop => {
@@ -137,6 +137,6 @@ impl Dashboard<'_> {
         };
         let first = if word.is_empty() { 2 } else { 1 };
         // Where none can be had, the engine says why.
-        picture::reserve((first..MOST_NAMES).map(named)).unwrap_or_else(|_| named(first))
+        picture::reserve((first..MAX_NAMES).map(named)).unwrap_or_else(|_| named(first))
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use impasto_core::protocol::{Command, Event};
 use signal_hook::consts::SIGHUP;
 
-use super::{Dashboard, TURN};
+use super::{Dashboard, FRAME_INTERVAL};
 use crate::tui::app::Phase;
 use crate::tui::update::{Effect, Message, update};
 
@@ -56,7 +56,7 @@ impl Dashboard<'_> {
     pub(super) fn go_on_unseen(&mut self) -> ExitReason {
         while self.run.is_none() && self.stays {
             match self.read_on(&mut Vec::new()) {
-                None => std::thread::sleep(TURN),
+                None => std::thread::sleep(FRAME_INTERVAL),
                 Some(left) => return left,
             }
         }
@@ -82,12 +82,12 @@ impl Dashboard<'_> {
             else {
                 return ExitReason::AtOnce;
             };
-            self.hear_unseen(event);
+            self.update_undrawn(event);
         }
         ExitReason::InGoodOrder
     }
 
-    /// Lets another process paint on; or tells it to stop, if a hangup shall
+    /// Lets another process paint on; or stops it, if a hangup shall
     /// do that, and waits a while for its picture.
     fn let_go(&mut self) -> ExitReason {
         if !self.stops_on_hangup || self.app.is_watching() || self.app.is_over() {
@@ -103,14 +103,14 @@ impl Dashboard<'_> {
                 .as_ref()
                 .and_then(|run| run.link.events.recv_timeout(left).ok());
             match event {
-                Some(event) => self.hear_unseen(event),
+                Some(event) => self.update_undrawn(event),
                 None => break,
             }
         }
         self.left()
     }
 
-    fn hear_unseen(&mut self, event: Event) {
+    fn update_undrawn(&mut self, event: Event) {
         self.write_down(&event);
         drop(update(&mut self.app, Message::Event(event)));
     }

@@ -14,7 +14,7 @@ use crate::tui::update::Effect;
 use crate::tui::{layout, view};
 
 /// Previews are asked for no more often than this.
-const PREVIEW_EVERY: Duration = Duration::from_millis(250);
+const PREVIEW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One from another process that has not come by then was lost on the way, or
 /// gave way to another terminal's.
@@ -78,7 +78,7 @@ impl Dashboard<'_> {
             self.preview_asked
                 .is_none_or(|asked| asked.elapsed() >= time)
         };
-        let due = passed(PREVIEW_EVERY);
+        let due = passed(PREVIEW_INTERVAL);
         let to_come = self.preview_to_come && (run.remote.is_none() || !passed(PREVIEW_LOST));
         let Some(places) = layout::places(&self.app, self.window) else {
             return;

@@ -56,7 +56,7 @@ impl FromStr for Mode {
 const SLOW: f64 = 1.0;
 const FAST: f64 = 0.5;
 /// Seconds that a picture may take that stands still.
-const PATIENCE: f64 = 2.0;
+const TIMEOUT: f64 = 2.0;
 
 /// What is known of the line to the terminal.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,14 +84,14 @@ impl Line {
     /// Whether a picture that stands still is worth its time. Where it can be
     /// sent small and enlarged by the terminal it always is.
     pub(super) fn bears_still(&self, graphics: Graphics, pixels: u32) -> bool {
-        graphics != Graphics::Sixel || self.seconds(graphics, pixels) <= 2.0 * PATIENCE
+        graphics != Graphics::Sixel || self.seconds(graphics, pixels) <= 2.0 * TIMEOUT
     }
 
     /// The pixels to send at most, so that keys are not held up for long.
     pub(super) fn most_pixels(&self, graphics: Graphics, live: bool) -> u32 {
         match self.rate {
             Some(rate) if self.slow => {
-                let seconds = if live { SLOW } else { PATIENCE };
+                let seconds = if live { SLOW } else { TIMEOUT };
                 // A conversion that is too large ends at the largest.
                 (rate * seconds / bytes_per_pixel(graphics)) as u32
             }

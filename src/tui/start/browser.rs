@@ -9,9 +9,9 @@ use std::path::Path;
 use impasto_core::text::display_path;
 
 /// The most items of one folder that are listed.
-pub const MOST_ITEMS: usize = 20_000;
+pub const MAX_ITEMS: usize = 20_000;
 /// The most entries of one folder that are looked at.
-const MOST_ENTRIES: usize = 200_000;
+const MAX_ENTRIES: usize = 200_000;
 /// What the names of pictures end in.
 const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"];
 
@@ -43,7 +43,7 @@ pub struct Listing {
 /// A sentence, if the folder cannot be read.
 pub fn list(folder: &Path) -> Result<Listing, String> {
     let entries = fs::read_dir(folder).map_err(|error| refusal(folder, &error))?;
-    Ok(sorted(entries, MOST_ENTRIES, MOST_ITEMS))
+    Ok(sorted(entries, MAX_ENTRIES, MAX_ITEMS))
 }
 
 fn sorted(

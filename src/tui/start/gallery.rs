@@ -8,7 +8,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 /// How many are kept.
-pub const MOST_LOOKS: usize = 64;
+pub const MAX_LOOKS: usize = 64;
 
 /// How large a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Gallery {
         }
         self.looks.retain(|(known, _)| *known != path);
         self.looks.push_back((path, look));
-        while self.looks.len() > MOST_LOOKS {
+        while self.looks.len() > MAX_LOOKS {
             let oldest = self
                 .looks
                 .iter()
@@ -120,13 +120,13 @@ mod tests {
     fn the_oldest_go_but_for_those_in_use() {
         let mut gallery = Gallery::default();
         let path = |index: usize| PathBuf::from(format!("/{index}.png"));
-        for index in 0..2 * MOST_LOOKS {
+        for index in 0..2 * MAX_LOOKS {
             let look = Look::Broken(index.to_string());
             gallery.put(path(index), look, &[path(0), path(3)]);
-            assert!(gallery.looks.len() <= MOST_LOOKS);
+            assert!(gallery.looks.len() <= MAX_LOOKS);
         }
         assert!(gallery.knows(&path(0)) && gallery.knows(&path(3)));
-        assert!(!gallery.knows(&path(1)) && gallery.knows(&path(2 * MOST_LOOKS - 1)));
+        assert!(!gallery.knows(&path(1)) && gallery.knows(&path(2 * MAX_LOOKS - 1)));
         gallery.forget(Path::new("/"));
         assert_eq!(gallery.looks.len(), 0);
     }

@@ -5,10 +5,10 @@ use ratatui::layout::{Constraint, Layout, Margin, Position, Rect};
 use ratatui::text::Span;
 
 use super::{Choice, Start};
-use crate::tui::layout::LEAST;
+use crate::tui::layout::MIN;
 
 /// The most rows that an error takes from the list.
-const MOST_ERROR_ROWS: u16 = 4;
+const MAX_ERROR_ROWS: u16 = 4;
 
 /// Where the parts stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Places {
 
 /// The places in a window; none if it is too small for them.
 pub fn places(start: &Start, window: Rect) -> Option<Places> {
-    if window.width < LEAST.0 || window.height < LEAST.1 {
+    if window.width < MIN.0 || window.height < MIN.1 {
         return None;
     }
     let (step_rows, most_notes) = match window.height {
@@ -42,7 +42,7 @@ pub fn places(start: &Start, window: Rect) -> Option<Places> {
         _ => (8, 3),
     };
     let error_rows = start.error.as_ref().map_or(0, |error| {
-        wrapped_rows(error, window.width).clamp(1, MOST_ERROR_ROWS)
+        wrapped_rows(error, window.width).clamp(1, MAX_ERROR_ROWS)
     });
     let note_rows = u16::try_from(start.notes.len())
         .unwrap_or(u16::MAX)

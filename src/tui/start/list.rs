@@ -1,7 +1,7 @@
 //! A list on the screen, with what was typed to find something in it.
 
 /// The longest text that can be typed.
-const LONGEST_FILTER: usize = 64;
+const MAX_FILTER: usize = 64;
 
 /// Which rows of a list are shown, which of them is selected, and how far the
 /// list is scrolled.
@@ -76,7 +76,7 @@ impl List {
 
     /// Adds a typed character; the caller then finds anew.
     pub fn push(&mut self, character: char) {
-        if !character.is_control() && self.filter.chars().count() < LONGEST_FILTER {
+        if !character.is_control() && self.filter.chars().count() < MAX_FILTER {
             self.filter.push(character);
             self.selected = 0;
         }
@@ -111,7 +111,7 @@ mod tests {
         for _ in 0..1000 {
             list.push('x');
         }
-        assert_eq!(list.filter.chars().count(), LONGEST_FILTER);
+        assert_eq!(list.filter.chars().count(), MAX_FILTER);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::list::List;
 pub struct Slot {
     /// The folder that is shown: an absolute path.
     pub folder: PathBuf,
-    /// What is in it, or why that cannot be told; none until it is known.
+    /// What is in it, or why it cannot be listed; none until it is known.
     pub listing: Option<Result<Listing, String>>,
     pub list: List,
     /// The picture chosen.

@@ -21,7 +21,7 @@ use super::slot::tidy;
 use super::{Found, Message};
 
 /// The longest side of a thumbnail, in pixels.
-const LONGEST_SIDE: u32 = 320;
+const MAX_SIDE: u32 = 320;
 
 /// Something to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl Drop for Thumbnails {
     }
 }
 
-/// Reads what is asked for. Whether anybody still hears it does not matter.
+/// Reads what is asked for. Whether anybody still receives it does not matter.
 fn answer(request: Request, sender: &Sender<Message>) {
     match request {
         Request::List(folder) => {
@@ -249,10 +249,10 @@ fn thumbnail(path: &Path) -> Result<Thumbnail, String> {
 /// The picture, no larger than a thumbnail.
 fn small(picture: &Picture) -> Option<RgbImage> {
     let (width, height) = picture.size();
-    let rgb = if width.max(height) <= LONGEST_SIDE {
+    let rgb = if width.max(height) <= MAX_SIDE {
         return RgbImage::from_raw(width, height, picture.to_rgb8());
     } else {
-        let (width, height) = fit_long_side(width, height, LONGEST_SIDE);
+        let (width, height) = fit_long_side(width, height, MAX_SIDE);
         picture.resized(width, height)
     };
     RgbImage::from_raw(rgb.width(), rgb.height(), rgb.to_rgb8())

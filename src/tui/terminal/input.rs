@@ -33,9 +33,9 @@ use super::crash;
 use super::signals::Signals;
 
 /// More events than this wait for the next call.
-const MOST_EVENTS: usize = 256;
+const MAX_EVENTS: usize = 256;
 /// Characters of a pasted text that are kept; a file name is far shorter.
-const LONGEST_PASTE: usize = 8192;
+const MAX_PASTE: usize = 8192;
 /// The pause where bytes came that are no event yet.
 const INCOMPLETE: Duration = Duration::from_millis(5);
 /// How often a question that is out is looked after.
@@ -69,8 +69,8 @@ pub struct Input {
     /// Whether crossterm may hold events that it has already read.
     more: bool,
     /// A question that is out; meanwhile crossterm reads nothing.
-    asking: Option<TerminalQuery>,
-    /// What is to be told without asking.
+    query: Option<TerminalQuery>,
+    /// Events to deliver without asking the terminal.
     known: Option<Capabilities>,
     stray: StrayReplies,
 }
@@ -91,22 +91,22 @@ impl Input {
             signals,
             gone,
             more: false,
-            asking: None,
+            query: None,
             known: None,
             stray: StrayReplies::default(),
         })
     }
 
     /// Asks the terminal what graphics it can do. Does not wait: the answer is
-    /// among the events that [`Input::wait`] tells, within about five seconds,
+    /// among the events that [`Input::wait`] returns, within about five seconds,
     /// and keys go on coming meanwhile. To be called while the terminal is in
     /// raw mode and nothing else writes to it.
     pub fn ask(&mut self, terminal: &Terminal) {
-        let asking = TerminalQuery::begin(terminal, Instant::now());
+        let query = TerminalQuery::begin(terminal, Instant::now());
         if terminal.may_be_asked() {
-            // A terminal that takes nothing answers nothing: time will tell.
+            // A terminal that takes nothing answers nothing: the deadline decides.
             let _ = write_all(question(terminal).as_bytes());
-            self.asking = Some(asking);
+            self.query = Some(query);
         } else {
             self.known = Some(unasked(terminal));
         }
@@ -128,7 +128,7 @@ impl Input {
             let mut left = deadline.saturating_duration_since(Instant::now());
             if self.more || !events.is_empty() {
                 left = Duration::ZERO;
-            } else if self.asking.is_some() {
+            } else if self.query.is_some() {
                 left = left.min(WHILE_ASKING);
             }
             let ready = ready(keyboard, self.signals.fd(), left)?;
@@ -139,14 +139,14 @@ impl Input {
                 events.push(InputEvent::Hangup);
                 return Ok(events);
             }
-            if let Some(asking) = &mut self.asking {
+            if let Some(query) = &mut self.query {
                 let now = Instant::now();
                 if ready.keyboard == Keyboard::Readable {
-                    asking.read(keyboard, now, &mut events)?;
+                    query.read(keyboard, now, &mut events)?;
                 }
-                if let Some(told) = asking.turn(now, &mut events) {
-                    events.push(InputEvent::Graphics(told));
-                    self.asking = None;
+                if let Some(answered) = query.turn(now, &mut events) {
+                    events.push(InputEvent::Graphics(answered));
+                    self.query = None;
                 }
             } else if ready.keyboard == Keyboard::Readable || self.more {
                 self.read(keyboard, &mut events)?;
@@ -177,7 +177,7 @@ impl Input {
         self.more = false;
         let mut nudged = false;
         loop {
-            if events.len() >= MOST_EVENTS {
+            if events.len() >= MAX_EVENTS {
                 self.more = true;
                 return Ok(());
             }
@@ -197,14 +197,12 @@ impl Input {
     }
 }
 
-/// The event in our words; none where a signal tells the same.
+/// The event in our own type; none where a signal reports the same.
 fn understood(event: Event) -> Option<InputEvent> {
     match event {
         Event::Key(key) => Some(InputEvent::Key(key)),
         Event::Mouse(mouse) => Some(InputEvent::Mouse(mouse)),
-        Event::Paste(text) => Some(InputEvent::Paste(
-            text.chars().take(LONGEST_PASTE).collect(),
-        )),
+        Event::Paste(text) => Some(InputEvent::Paste(text.chars().take(MAX_PASTE).collect())),
         Event::Resize(..) | Event::FocusGained | Event::FocusLost => None,
     }
 }
@@ -250,11 +248,11 @@ fn watch(keyboard: OwnedFd, mut waker: UnixStream, gone: Arc<AtomicBool>) -> io:
     let (nothing, silent) = UnixStream::pair()?;
     nothing.set_nonblocking(true)?;
     let wait = move || {
-        // Asked for nothing, poll tells of the end alone.
+        // With no events requested, poll reports only the end.
         let mut fds = [PollFd::new(&keyboard, PollFlags::empty())];
         while matches!(poll(&mut fds, None), Ok(0) | Err(Errno::INTR)) {}
         gone.store(true, Ordering::SeqCst);
-        // Nobody is left to be told.
+        // Nobody is left to notify.
         let _ = rustix::stdio::dup2_stdin(nothing);
         let _ = waker.write_all(b"X");
         // Its end must stay open, or there would be an end to read.
@@ -266,7 +264,7 @@ fn watch(keyboard: OwnedFd, mut waker: UnixStream, gone: Arc<AtomicBool>) -> io:
     Ok(())
 }
 
-/// Makes crossterm look again. It reads 1024 bytes and is then told of new
+/// Makes crossterm look again. It reads 1024 bytes and is then notified of new
 /// bytes only, not of the rest; setting the modes as they are wakes every
 /// reader. A terminal that is gone needs no nudge.
 fn nudge(keyboard: BorrowedFd<'_>) {
@@ -364,11 +362,11 @@ mod tests {
 
     #[test]
     fn pasted_text_is_cut() {
-        let text = "é".repeat(LONGEST_PASTE + 5);
+        let text = "é".repeat(MAX_PASTE + 5);
         let Some(InputEvent::Paste(kept)) = understood(Event::Paste(text)) else {
             panic!("no paste");
         };
-        assert_eq!(kept.chars().count(), LONGEST_PASTE);
+        assert_eq!(kept.chars().count(), MAX_PASTE);
         assert_eq!(understood(Event::Resize(1, 1)), None);
     }
 }

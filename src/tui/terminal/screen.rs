@@ -224,7 +224,7 @@ fn keep_stdout() -> io::Result<()> {
 /// Makes stdout the terminal again. Does nothing if it is.
 fn give_stdout_back() {
     if let Some(terminal) = crash::terminal() {
-        // If that fails nothing more can be shown, and nobody be told.
+        // If that fails nothing more can be shown.
         let _ = rustix::stdio::dup2_stdout(terminal);
     }
 }
@@ -238,7 +238,7 @@ pub fn with_stdout<T>(act: impl FnOnce() -> T) -> io::Result<T> {
 }
 
 /// A panic of the UI thread gives the screen and stderr back before it is
-/// told. One of another thread is told to the log, and the screen stays.
+/// told. One of another thread goes to the log, and the screen stays.
 fn install_panic_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -22,7 +22,7 @@ use crate::tui::remote::Started;
 use crate::tui::terminal::InputEvent;
 
 /// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A painter whose losses follow from the weights alone. It obeys as the real
 /// one does, and saves its content picture.
@@ -34,8 +34,8 @@ pub fn paint(_: &Plan, job: Job) -> io::Result<Started> {
     let thread = thread::spawn(move || {
         let mut next = Some(job);
         while let Some(job) = next.take() {
-            let tell = |event| drop(outbox.send(event));
-            next = one_run(job, &inbox, &tell, &slot);
+            let send = |event| drop(outbox.send(event));
+            next = one_run(job, &inbox, &send, &slot);
         }
     });
     let link = Link {
@@ -54,14 +54,14 @@ pub fn paint(_: &Plan, job: Job) -> io::Result<Started> {
 fn one_run(
     mut job: Job,
     inbox: &Receiver<Command>,
-    tell: &dyn Fn(Event),
+    send: &dyn Fn(Event),
     slot: &PreviewSlot,
 ) -> Option<Job> {
     for (step, what) in ["reading the network's weights", "looking at the style"]
         .into_iter()
         .enumerate()
     {
-        tell(Event::Preparing {
+        send(Event::Preparing {
             what: what.to_owned(),
             step: step as u32 + 1,
             of: 2,
@@ -72,13 +72,13 @@ fn one_run(
         device: "cpu".to_owned(),
         ..Painted::default()
     });
-    tell(Event::Started {
+    send(Event::Started {
         job: Box::new(recipe),
         output: job.output.clone(),
         device: "cpu".to_owned(),
         sizes: sizes.clone(),
     });
-    tell(Event::Memory(Memory {
+    send(Event::Memory(Memory {
         used_bytes: 3 << 30,
         total_bytes: 24 << 30,
     }));
@@ -93,15 +93,15 @@ fn one_run(
         match command {
             Ok(Command::Pause) => {
                 paused = true;
-                tell(Event::Paused { iteration });
+                send(Event::Paused { iteration });
             }
             Ok(Command::Resume) => {
                 paused = false;
-                tell(Event::Resumed { iteration });
+                send(Event::Resumed { iteration });
             }
             Ok(Command::Change(preset)) => {
                 job.preset = *preset.clone();
-                tell(Event::Changed { iteration, preset });
+                send(Event::Changed { iteration, preset });
             }
             Ok(Command::Preview { width, height }) => slot.put(Preview {
                 iteration,
@@ -111,10 +111,10 @@ fn one_run(
             }),
             Ok(Command::Snapshot { output }) => {
                 picture::save(&job.content.picture, &output, None).expect("to save");
-                tell(Event::Saved { iteration, output });
+                send(Event::Saved { iteration, output });
             }
             Ok(Command::Restart { preset, output, .. }) => {
-                tell(Event::Restarting { output: None });
+                send(Event::Restarting { output: None });
                 job.preset = *preset;
                 job.output = output;
                 return Some(job);
@@ -122,7 +122,7 @@ fn one_run(
             Ok(Command::Stop) if !over => {
                 over = true;
                 picture::save(&job.content.picture, &job.output, None).expect("to save");
-                tell(Event::Finished {
+                send(Event::Finished {
                     output: Some(job.output.clone()),
                     iterations: iteration,
                     elapsed: 1.0,
@@ -134,10 +134,10 @@ fn one_run(
             Err(TryRecvError::Disconnected) => return None,
             Err(TryRecvError::Empty) => {
                 iteration += 1;
-                tell(Event::Step(step(&job, iteration)));
+                send(Event::Step(step(&job, iteration)));
                 if iteration >= all {
                     over = true;
-                    tell(Event::Finished {
+                    send(Event::Finished {
                         output: Some(job.output.clone()),
                         iterations: iteration,
                         elapsed: 1.0,
@@ -253,12 +253,12 @@ impl Console for Stage {
         thread::sleep(Duration::from_millis(1));
         let screen = self.screen();
         let Some(cue) = self.script.front() else {
-            assert!(self.since.elapsed() < PATIENCE, "never left:\n{screen}");
+            assert!(self.since.elapsed() < TIMEOUT, "never left:\n{screen}");
             return Ok(Vec::new());
         };
         if !(cue.ready)(&screen) {
             let waited = self.since.elapsed();
-            assert!(waited < PATIENCE, "no {} in:\n{screen}", cue.what);
+            assert!(waited < TIMEOUT, "no {} in:\n{screen}", cue.what);
             return Ok(Vec::new());
         }
         self.since = Instant::now();

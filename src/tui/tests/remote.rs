@@ -26,9 +26,9 @@ use crate::tui::terminal::InputEvent;
 struct Far {
     steers: Arc<AtomicBool>,
     /// All that the front end sent, but for previews.
-    heard: Arc<Mutex<Vec<Command>>>,
-    /// All that it was told.
-    told: Arc<Mutex<Vec<Event>>>,
+    received: Arc<Mutex<Vec<Command>>>,
+    /// All commands that it received.
+    sent: Arc<Mutex<Vec<Event>>>,
     /// What another terminal sends.
     others: Arc<Mutex<Vec<Command>>>,
     /// Whether the line breaks.
@@ -41,8 +41,8 @@ impl Far {
     fn new(steers: bool) -> Self {
         Self {
             steers: Arc::new(AtomicBool::new(steers)),
-            heard: Arc::default(),
-            told: Arc::default(),
+            received: Arc::default(),
+            sent: Arc::default(),
             others: Arc::default(),
             breaks: Arc::default(),
             painter: Arc::default(),
@@ -56,11 +56,11 @@ impl Far {
         Ok(self.join())
     }
 
-    /// A line to the painter. All that was told before is told again first.
+    /// A link to the painter. Earlier events are replayed first.
     fn join(&self) -> Started {
         let (commands, inbox) = unbounded();
         let (outbox, events) = unbounded();
-        for event in self.told.lock().expect("what was told").iter() {
+        for event in self.sent.lock().expect("the events").iter() {
             outbox.send(event.clone()).expect("somebody listens");
         }
         let painter = self.painter.lock().expect("the painter");
@@ -92,18 +92,18 @@ impl Far {
             return false;
         }
         for command in self.others.lock().expect("the others").drain(..) {
-            link.commands.send(command).expect("the painter hears");
+            link.commands.send(command).expect("the painter receives");
         }
         loop {
             match inbox.try_recv() {
                 Ok(command) => {
                     if !matches!(command, Command::Preview { .. }) {
-                        let mut heard = self.heard.lock().expect("what was heard");
-                        heard.push(command.clone());
+                        let mut received = self.received.lock().expect("the commands");
+                        received.push(command.clone());
                     }
                     // The stand-in has no place of its own for them.
                     if !matches!(command, Command::Snapshot { .. }) {
-                        link.commands.send(command).expect("the painter hears");
+                        link.commands.send(command).expect("the painter receives");
                     }
                 }
                 Err(TryRecvError::Empty) => break,
@@ -111,7 +111,7 @@ impl Far {
             }
         }
         for event in link.events.try_iter() {
-            self.told.lock().expect("what was told").push(event.clone());
+            self.sent.lock().expect("the events").push(event.clone());
             let _ = outbox.send(event);
         }
         drop(painter);
@@ -119,8 +119,8 @@ impl Far {
         true
     }
 
-    fn heard(&self) -> Vec<Command> {
-        self.heard.lock().expect("what was heard").clone()
+    fn received(&self) -> Vec<Command> {
+        self.received.lock().expect("the commands").clone()
     }
 }
 
@@ -174,7 +174,7 @@ fn it_is_left_painting() {
     let (left, app, signal) = play(plan, OPTIONS, &far, &mut stage);
     assert_eq!((left, signal), (ExitReason::Detached, None));
     assert!(!app.interrupted);
-    assert_eq!(far.heard(), []);
+    assert_eq!(far.received(), []);
     assert!(!folder.path().join("out.png").exists());
 }
 
@@ -190,7 +190,7 @@ fn it_is_stopped_and_saved() {
     let (left, app, _) = play(plan, OPTIONS, &far, &mut stage);
     assert_eq!(left, ExitReason::InGoodOrder);
     assert!(matches!(app.phase, Phase::Finished { output: Some(_) }));
-    assert_eq!(far.heard(), [Command::Stop]);
+    assert_eq!(far.received(), [Command::Stop]);
     assert!(folder.path().join("out.png").exists());
 }
 
@@ -211,7 +211,7 @@ fn interrupts_and_signals_leave_it_painting() {
         assert_eq!(left, ExitReason::Detached, "by {events:?}");
         let number = number.and_then(|number| u8::try_from(number).ok());
         assert_eq!((signal, app.interrupted), (number, interrupted));
-        assert_eq!(far.heard(), []);
+        assert_eq!(far.received(), []);
     }
 }
 
@@ -233,10 +233,10 @@ fn a_hangup_leaves_it_painting_or_stops_it_as_was_asked_for() {
             let saved = folder.path().join("out.png").exists();
             if stop_on_hangup {
                 assert_eq!(left, ExitReason::InGoodOrder);
-                assert_eq!((far.heard(), saved), (vec![Command::Stop], true));
+                assert_eq!((far.received(), saved), (vec![Command::Stop], true));
             } else {
                 assert_eq!(left, ExitReason::Detached);
-                assert_eq!((far.heard(), saved), (vec![], false));
+                assert_eq!((far.received(), saved), (vec![], false));
             }
         }
     }
@@ -251,7 +251,7 @@ fn a_run_that_is_over_is_left_without_a_question() {
     let (left, app, _) = play(plan(folder.path(), 30), OPTIONS, &far, &mut stage);
     assert_eq!(left, ExitReason::InGoodOrder);
     assert!(app.is_over() && app.overlay.is_none());
-    assert_eq!(far.heard(), []);
+    assert_eq!(far.received(), []);
 }
 
 #[test]
@@ -278,10 +278,10 @@ fn a_watcher_sends_nothing_until_it_steers() {
     let (left, app, _) = play(plan, OPTIONS, &far, &mut stage);
     assert_eq!(left, ExitReason::Detached);
     assert_eq!(app.undo.len(), 1, "of the one change as long as it steered");
-    let heard = far.heard();
+    let received = far.received();
     assert!(
-        matches!(&heard[..], [Command::Change(preset)] if preset.content.weight == 7.0),
-        "{heard:?}"
+        matches!(&received[..], [Command::Change(preset)] if preset.content.weight == 7.0),
+        "{received:?}"
     );
 }
 
@@ -294,7 +294,7 @@ fn a_watcher_leaves_without_a_question() {
     let plan = plan(folder.path(), 1_000_000);
     let (left, ..) = play(plan, OPTIONS, &far, &mut stage);
     assert_eq!(left, ExitReason::Detached);
-    assert_eq!(far.heard(), []);
+    assert_eq!(far.received(), []);
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn the_run_chooses_where_snapshots_go() {
         .when(PAINTING, &[InputEvent::Hangup]);
     play(plan(folder.path(), 1_000_000), OPTIONS, &far, &mut stage);
     let output = PathBuf::new();
-    assert_eq!(far.heard(), [Command::Snapshot { output }]);
+    assert_eq!(far.received(), [Command::Snapshot { output }]);
 }
 
 /// All of the state that follows from the run alone.
@@ -398,7 +398,7 @@ fn a_change_from_another_terminal_is_taken_up() {
     let (_, app, _) = play(plan, OPTIONS, &far, &mut stage);
     assert_eq!(app.preset, changed);
     assert!(app.undo.is_empty());
-    assert_eq!(far.heard(), []);
+    assert_eq!(far.received(), []);
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn it_paints_changes_weights_and_saves() {
         .when("out-snapshot-1.png", &keys("q"))
         .when("Stop and save the picture", &keys("\n"));
     let left = play(plan(folder.path(), 1_000_000), &mut stage, |dashboard| {
-        // Ten from each layer, times the weight: the painter heard of it.
+        // Ten from each layer, times the weight: the painter received it.
         let last = dashboard.app.history.last().expect("a step");
         assert_eq!(last.content, 70.0);
     });

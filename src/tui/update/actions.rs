@@ -130,7 +130,7 @@ fn scale_weight(app: &mut App, factor: f64) -> Vec<Effect> {
     let weight = app.weight(row);
     let weight = match weight {
         0.0 if factor > 1.0 => FIRST_WEIGHT,
-        _ => (weight * factor).min(Term::MOST),
+        _ => (weight * factor).min(Term::MAX),
     };
     change_weight(app, weight)
 }

@@ -77,7 +77,7 @@ fn typing(app: &mut App, event: KeyEvent) -> bool {
         }
     }
     if let Some(typed) = &mut app.typed {
-        typed.truncate(super::LONGEST_INPUT);
+        typed.truncate(super::MAX_INPUT);
     }
     true
 }
@@ -85,7 +85,7 @@ fn typing(app: &mut App, event: KeyEvent) -> bool {
 fn accept_number(app: &mut App) -> Vec<Effect> {
     let typed = app.typed.take().unwrap_or_default();
     match typed.parse::<f64>() {
-        Ok(weight) if (0.0..=Term::MOST).contains(&weight) => change_weight(app, weight),
+        Ok(weight) if (0.0..=Term::MAX).contains(&weight) => change_weight(app, weight),
         _ => {
             app.note(
                 format!("{typed} is no weight: expected a number from 0 to 1e30"),

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use impasto_core::protocol::RestartFrom;
 
 use super::actions::{act, can_restart};
-use super::{Effect, LONGEST_INPUT, send_preset, stop};
+use super::{Effect, MAX_INPUT, send_preset, stop};
 use crate::tui::app::{App, Overlay, Row};
 use crate::tui::keymap::{self, Action};
 
@@ -126,7 +126,7 @@ fn restart(app: &mut App, from: RestartFrom) -> Vec<Effect> {
 /// Types into a line of text.
 fn edit(text: &mut String, code: KeyCode) {
     match code {
-        KeyCode::Char(character) if !character.is_control() && text.len() < LONGEST_INPUT => {
+        KeyCode::Char(character) if !character.is_control() && text.len() < MAX_INPUT => {
             text.push(character);
         }
         KeyCode::Backspace => drop(text.pop()),

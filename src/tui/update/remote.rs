@@ -4,7 +4,7 @@
 use impasto_core::preset::Preset;
 use impasto_core::protocol::Event;
 
-use super::{Effect, stop, told};
+use super::{Effect, handle_event, stop};
 use crate::tui::app::{App, Overlay, Remote};
 
 /// The run is another process's.
@@ -46,14 +46,14 @@ pub(super) fn only_watches(app: &mut App) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Nothing more is heard of the run, and it had not ended.
+/// The connection broke before the run ended.
 pub(super) fn lost(app: &mut App) -> Vec<Effect> {
     let called = app.remote.as_ref().map_or("", |remote| &remote.called);
     let message = format!(
         "the line to the run broke; `impasto attach {called}` shows it if it still paints, \
          `impasto resume {called}` goes on if it does not"
     );
-    told(
+    handle_event(
         app,
         Event::Failed {
             message,

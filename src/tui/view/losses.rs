@@ -94,14 +94,14 @@ struct Curve {
     loss: Loss,
 }
 
-/// The losses shown, in the order in which they are told and drawn. The total
+/// The losses shown, in the order in which they are written and drawn. The total
 /// is drawn first: where one loss is nearly all of it, that one stays seen.
 fn curves(chart: &ChartState, theme: &Theme) -> Vec<Curve> {
     let curve = |loss, name, letter: &'static str, style: Style| Curve {
         name,
         letter,
         marker: match (style.fg, theme.content.fg, letter.chars().next()) {
-            // Without colours only its letter tells one curve from another.
+            // Without colours only its letter distinguishes a curve.
             (None, None, Some(letter)) => Marker::Custom(letter),
             _ if theme.ascii => Marker::Custom('.'),
             _ => Marker::Braille,

@@ -13,7 +13,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::app::{App, Pane, Phase};
-use super::layout::{LEAST, places};
+use super::layout::{MIN, places};
 use super::theme::Theme;
 use crate::tui::pane::{Pane as PicturePane, Shown};
 
@@ -47,14 +47,14 @@ pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &The
     overlay::draw(frame, window, app, theme);
 }
 
-/// A sentence where the window is too small for a screen, which tells what
+/// A sentence where the window is too small for a screen, which says what
 /// becomes of the painting.
 fn too_small(frame: &mut Frame, screen: &str, comfort: &str, theme: &Theme) {
     let window = frame.area();
     let times = if theme.ascii { "x" } else { "×" };
     let words = format!(
         "This window has {}{times}{} cells and {screen} needs {}{times}{}. {comfort}",
-        window.width, window.height, LEAST.0, LEAST.1
+        window.width, window.height, MIN.0, MIN.1
     );
     let words = Paragraph::new(words)
         .wrap(Wrap { trim: true })
@@ -62,7 +62,7 @@ fn too_small(frame: &mut Frame, screen: &str, comfort: &str, theme: &Theme) {
     frame.render_widget(words, window);
 }
 
-/// The picture with its frame, which tells how it is drawn; before there is
+/// The picture with its frame, which says how it is drawn; before there is
 /// one, the steps of the preparation.
 fn draw_picture(
     frame: &mut Frame,

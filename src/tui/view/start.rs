@@ -16,7 +16,7 @@ use impasto_graphics::terminal::Colours;
 use super::{framed, too_small};
 use crate::tui::keymap::{self, Action, Context};
 use crate::tui::start::layout::{Places, places};
-use crate::tui::start::{Choice, Look, MOST_ITEMS, Next, Slot, Start};
+use crate::tui::start::{Choice, Look, MAX_ITEMS, Next, Slot, Start};
 use crate::tui::theme::Theme;
 
 /// Draws the whole start screen.
@@ -150,7 +150,7 @@ fn list(frame: &mut Frame, places: &Places, start: &Start, theme: &Theme) {
     frame.render_widget(filter, places.filter);
     if !places.cut.is_empty() {
         let words =
-            format!("Only the first {MOST_ITEMS} are listed. Paste a path to go to another.");
+            format!("Only the first {MAX_ITEMS} are listed. Paste a path to go to another.");
         let words = Paragraph::new(words).wrap(Wrap { trim: true });
         frame.render_widget(words.style(theme.warning), places.cut);
     }
@@ -322,7 +322,7 @@ fn footer(frame: &mut Frame, area: Rect, start: &Start, theme: &Theme) {
     let mut spans = vec![Span::raw(" ")];
     for binding in keymap::KEYS {
         let shown = match binding.action {
-            // What this one does, the line above tells better.
+            // What this one does, the line above says better.
             Action::Accept => false,
             Action::FolderAbove | Action::OpenFolder => start.step != Choice::Preset,
             _ => binding.footer,

@@ -164,13 +164,13 @@ impl Plan {
             .filter_map(|(role, path)| Some((role, path?)))
     }
 
-    /// Reads the pictures. `tell` hears what begins.
+    /// Reads the pictures. `report` is called with each step that begins.
     ///
     /// # Errors
     /// When a picture cannot be read, or is too small for the preset.
-    pub fn load(self, tell: &mut dyn FnMut(String)) -> Result<Job, PlanError> {
+    pub fn load(self, report: &mut dyn FnMut(String)) -> Result<Job, PlanError> {
         let mut load = |file: &PictureFile| {
-            tell(format!("reading {}", display_path(file.path())));
+            report(format!("reading {}", display_path(file.path())));
             file.load()
         };
         let content = load(&self.content)?;

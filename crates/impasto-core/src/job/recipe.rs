@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::picture::Source;
 use crate::preset::Preset;
 
-/// One picture that went into a run, told by what is in it rather than by
+/// One picture that went into a run, identified by its content rather than by
 /// where it lay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
@@ -44,12 +44,12 @@ pub struct Recipe {
     pub convention: String,
 }
 
-/// What recipes that do not tell were painted in.
+/// The precision of recipes that do not state one.
 fn float32() -> String {
     "float32".to_owned()
 }
 
-/// What a recipe tells of the machine and the network that painted.
+/// What a recipe records of the machine and the network.
 #[derive(Clone, Debug, Default)]
 pub struct Painted {
     pub device: String,

@@ -39,7 +39,7 @@ pub fn load(path: &Path) -> Result<Source, PictureError> {
     load_bytes(&read_file(path)?, path)
 }
 
-/// Looks whether a file is there and begins as a picture does: enough to tell
+/// Looks whether a file is there and begins as a picture does: enough to know
 /// most wrong names at once, and quick whatever the size.
 ///
 /// # Errors

@@ -166,16 +166,16 @@ impl Found {
 /// The digits a number is rounded to where that is enough.
 const FEWEST_DIGITS: usize = 4;
 /// The digits after which no two numbers print the same.
-const MOST_DIGITS: usize = 17;
+const MAX_DIGITS: usize = 17;
 
 /// Two numbers as people write them, with more digits while they look alike.
 fn pair(from: f64, to: f64) -> (String, String) {
     let rounded = |digits| (short(from, digits), short(to, digits));
     let differ = |(from, to): &(String, String)| from != to;
-    (FEWEST_DIGITS..MOST_DIGITS)
+    (FEWEST_DIGITS..MAX_DIGITS)
         .map(rounded)
         .find(differ)
-        .unwrap_or_else(|| rounded(MOST_DIGITS))
+        .unwrap_or_else(|| rounded(MAX_DIGITS))
 }
 
 /// A number rounded to so many digits: `0.25`, `1500`, `1e4`.
@@ -209,12 +209,12 @@ fn beginning(start: &Start) -> String {
             let text = path.to_string_lossy();
             // A file called `noise` is not the word.
             let here = if Start::is_path(&text) { "" } else { "./" };
-            let harmless = shown(&text, Start::MOST_PATH);
+            let harmless = shown(&text, Start::MAX_PATH);
             if harmless == text {
                 format!("{here}{text}")
             } else {
                 // Escaped, two that would look alike still differ.
-                shown(&format!("{path:?}"), Start::MOST_PATH)
+                shown(&format!("{path:?}"), Start::MAX_PATH)
             }
         }
         (None, _) => String::new(),
@@ -233,14 +233,14 @@ mod tests {
     }
 
     /// What differs from the defaults, as it is shown.
-    fn told(settings: &[&str]) -> Vec<String> {
+    fn listed(settings: &[&str]) -> Vec<String> {
         let differences = differences(&Preset::default(), &set(settings));
         differences.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn each_key_is_told_in_the_order_of_the_file() {
-        let told = told(&[
+        let listed = listed(&[
             "seed=18446744073709551615",
             "start=noise",
             "schedule=[{size: 256, iterations: 90}]",
@@ -254,7 +254,7 @@ mod tests {
             "pooling=average",
         ]);
         assert_eq!(
-            told,
+            listed,
             [
                 "pooling max → average",
                 "content.weight 5 → 1.234e4",
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn names_and_descriptions_do_not_count() {
-        assert!(told(&["name=mine", "description=My own."]).is_empty());
+        assert!(listed(&["name=mine", "description=My own."]).is_empty());
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(beginning(&Start::Style), "style");
     }
 
-    /// Between any two built-in presets, what is told leads from one to the
+    /// Between any two built-in presets, the differences lead from one to the
     /// other by `--set`, save for layers that go.
     #[test]
     fn a_difference_can_be_followed() {

@@ -21,7 +21,7 @@ pub enum PresetError {
     #[error(
         "{}: too large for a preset, which may have {} KiB at most",
         shown(origin, 4096),
-        super::MOST_BYTES / 1024
+        super::MAX_BYTES / 1024
     )]
     TooLarge {
         /// The file, or what else the text came from.

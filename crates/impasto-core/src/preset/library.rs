@@ -9,7 +9,7 @@ use std::{
 
 use etcetera::BaseStrategy;
 
-use super::{MOST_BYTES, Preset, error::PresetError, text, words::nearest};
+use super::{MAX_BYTES, Preset, error::PresetError, text, words::nearest};
 
 /// The built-in presets, by name: one row for each file in `presets/`.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -178,7 +178,7 @@ impl Library {
             name: name.to_owned(),
             ..preset.clone()
         };
-        // Better told now than when the file is next read.
+        // Better reported now than when the file is next read.
         named.check()?;
         let text = named.to_yaml()?;
         write_file(folder, &path, &text).map_err(|source| PresetError::Save {
@@ -270,7 +270,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Preset, PresetError> {
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, PresetError> {
     let read = |path: &Path| {
         let mut bytes = Vec::new();
-        let limit = MOST_BYTES as u64 + 1;
+        let limit = MAX_BYTES as u64 + 1;
         fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_text_or_too_large_is_refused() {
-        let (_home, library) = library(&[("large.yaml", &"#".repeat(MOST_BYTES + 1))]);
+        let (_home, library) = library(&[("large.yaml", &"#".repeat(MAX_BYTES + 1))]);
         let folder = library.user_folder().unwrap();
         assert!(matches!(
             library.find("large"),

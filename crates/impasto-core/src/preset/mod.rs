@@ -44,7 +44,7 @@
 //! The files: `schema` has the types, `network` the layers; `read` and `value` read
 //! them out of YAML and make every check on the way, so that a mistake has a place;
 //! `text` checks what comes before YAML; `diagnostic` shows a place; `set` follows
-//! `--set`; `library` finds and saves presets; `difference` tells two apart; `watch`
+//! `--set`; `library` finds and saves presets; `difference` compares two; `watch`
 //! reads a file again when it is saved.
 
 mod diagnostic;
@@ -62,7 +62,7 @@ mod watch;
 mod words;
 
 /// The network that a preset names, wherever it does. One that cannot be read
-/// is told when the preset is.
+/// is known when the preset is.
 fn network_in(text: &str) -> Network {
     #[derive(serde::Deserialize)]
     struct Named {
@@ -91,7 +91,7 @@ pub use schema::{Optimizer, OptimizerKind, Pooling, Scale, Smoothness, Start, Te
 pub use watch::Watch;
 
 /// The largest text of a preset, in bytes.
-pub const MOST_BYTES: usize = 64 * 1024;
+pub const MAX_BYTES: usize = 64 * 1024;
 
 /// Everything that decides how a picture is painted, except the pictures.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -51,18 +51,18 @@ impl Architecture {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
     /// ASCII, zeros behind.
-    name: [u8; Self::LONGEST],
+    name: [u8; Self::MAX_LENGTH],
 }
 
 impl Network {
     /// The longest name.
-    pub const LONGEST: usize = 32;
+    pub const MAX_LENGTH: usize = 32;
     /// The one that is part of the program.
     pub const VGG16: Self = Self::known(b"vgg16");
     pub const VGG19: Self = Self::known(b"vgg19");
 
     const fn known(word: &[u8]) -> Self {
-        let mut name = [0; Self::LONGEST];
+        let mut name = [0; Self::MAX_LENGTH];
         let mut index = 0;
         while index < word.len() {
             name[index] = word[index];
@@ -75,7 +75,7 @@ impl Network {
     /// letters, digits, `-`, `_` and, but for the first, `.`.
     pub fn new(name: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let fits = (1..=Self::LONGEST).contains(&name.len());
+        let fits = (1..=Self::MAX_LENGTH).contains(&name.len());
         (fits && name.chars().all(plain) && !name.starts_with('.'))
             .then(|| Self::known(name.as_bytes()))
     }
@@ -83,7 +83,7 @@ impl Network {
     /// The name in a preset.
     pub fn name(&self) -> &str {
         let length = self.name.iter().position(|byte| *byte == 0);
-        let bytes = &self.name[..length.unwrap_or(Self::LONGEST)];
+        let bytes = &self.name[..length.unwrap_or(Self::MAX_LENGTH)];
         // ASCII, as it was made.
         std::str::from_utf8(bytes).unwrap_or_default()
     }

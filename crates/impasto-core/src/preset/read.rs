@@ -295,10 +295,10 @@ impl<'de> Visitor<'de> for Schedule {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Scale>, A::Error> {
         let mut scales = Vec::new();
         while let Some(scale) = seq.next_element_seed(Over(Scale::default()))? {
-            if scales.len() == Scale::MOST {
+            if scales.len() == Scale::MAX {
                 return Err(A::Error::custom(format_args!(
                     "the schedule has more than {} scales",
-                    Scale::MOST
+                    Scale::MAX
                 )));
             }
             scales.push(scale);

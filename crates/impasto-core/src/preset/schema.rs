@@ -53,7 +53,7 @@ pub struct Term {
 
 impl Term {
     /// The largest weight a preset may give.
-    pub const MOST: f64 = 1e30;
+    pub const MAX: f64 = 1e30;
 
     /// Whether the term adds nothing: no layers, or no weight on any.
     pub fn is_off(&self) -> bool {
@@ -115,9 +115,9 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// The largest rate a preset may give.
-    pub const MOST_RATE: f64 = 1e3;
+    pub const MAX_RATE: f64 = 1e3;
     /// The longest history a preset may give.
-    pub const MOST_HISTORY: usize = 1000;
+    pub const MAX_HISTORY: usize = 1000;
 
     /// An optimiser with the defaults for its kind.
     pub fn new(kind: OptimizerKind) -> Self {
@@ -140,13 +140,13 @@ pub struct Scale {
 
 impl Scale {
     /// The smallest long side: what is left after four poolings is one pixel.
-    pub const LEAST_SIZE: u32 = 16;
+    pub const MIN_SIZE: u32 = 16;
     /// The largest long side.
-    pub const MOST_SIZE: u32 = 16_384;
+    pub const MAX_SIZE: u32 = 16_384;
     /// The most iterations at one size.
-    pub const MOST_ITERATIONS: u32 = 1_000_000;
+    pub const MAX_ITERATIONS: u32 = 1_000_000;
     /// The most scales in one schedule.
-    pub const MOST: usize = 64;
+    pub const MAX: usize = 64;
 }
 
 impl Default for Scale {
@@ -180,7 +180,7 @@ impl Start {
     ];
 
     /// The longest path, in characters.
-    pub(super) const MOST_PATH: usize = 4096;
+    pub(super) const MAX_PATH: usize = 4096;
 
     /// Whether a preset's text means a path rather than a word.
     ///

@@ -220,8 +220,8 @@ mod tests {
             ),
         ] {
             let message = message(setting);
-            let (_, told) = message.split_once(": ").unwrap();
-            assert!(told.starts_with(expected), "{message}");
+            let (_, shown) = message.split_once(": ").unwrap();
+            assert!(shown.starts_with(expected), "{message}");
             assert!(!message.contains('\u{1b}'), "{message:?}");
         }
         assert!(message(&format!("seed={}", "[".repeat(100))).ends_with("too large"));

@@ -63,7 +63,7 @@ fn a_long_line_is_cut_around_the_caret() {
 
 #[test]
 fn too_large_a_text_is_refused() {
-    let text = format!("seed: 1\n#{}", "x".repeat(MOST_BYTES));
+    let text = format!("seed: 1\n#{}", "x".repeat(MAX_BYTES));
     let error = Preset::from_yaml(&text, "a\u{1b}.yaml").unwrap_err();
     assert!(matches!(error, PresetError::TooLarge { .. }));
     assert_eq!(

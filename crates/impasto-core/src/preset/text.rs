@@ -3,14 +3,14 @@
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::MOST_BYTES;
+use super::MAX_BYTES;
 use super::diagnostic::{Diagnostic, without_positions};
 use super::error::PresetError;
 use super::lines::lines;
 
 /// How many brackets may be open at once. A preset needs 3; the YAML parser
 /// takes quadratic time in them.
-const MOST_OPEN: usize = 64;
+const MAX_OPEN: usize = 64;
 
 /// The text in the bytes of a file.
 pub(super) fn decode<'a>(bytes: &'a [u8], origin: &str) -> Result<&'a str, PresetError> {
@@ -38,7 +38,7 @@ pub(super) fn check<'a>(text: &'a str, origin: &str) -> Result<&'a str, PresetEr
 
 /// Checks the text after a `--set`, which has no place to point at.
 pub(super) fn check_setting(text: &str) -> Result<(), String> {
-    if text.len() > MOST_BYTES || open_brackets(text).is_some() {
+    if text.len() > MAX_BYTES || open_brackets(text).is_some() {
         return Err("too large".to_owned());
     }
     for document in serde_yaml::Deserializer::from_str(text) {
@@ -50,7 +50,7 @@ pub(super) fn check_setting(text: &str) -> Result<(), String> {
 }
 
 fn check_size(bytes: usize, origin: &str) -> Result<(), PresetError> {
-    if bytes > MOST_BYTES {
+    if bytes > MAX_BYTES {
         return Err(PresetError::TooLarge {
             origin: origin.to_owned(),
         });
@@ -67,7 +67,7 @@ pub(super) fn check_characters(text: &str, origin: &str) -> Result<(), PresetErr
         return Err(Diagnostic::at(text, origin, byte, message).into());
     }
     if let Some(byte) = open_brackets(text) {
-        let message = format!("more than {MOST_OPEN} brackets are open here");
+        let message = format!("more than {MAX_OPEN} brackets are open here");
         return Err(Diagnostic::at(text, origin, byte, &message).into());
     }
     Ok(())
@@ -88,7 +88,7 @@ fn open_brackets(text: &str) -> Option<usize> {
             b']' | b'}' => open = open.saturating_sub(1),
             _ => {}
         }
-        open > MOST_OPEN
+        open > MAX_OPEN
     })
 }
 

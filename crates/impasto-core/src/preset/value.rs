@@ -22,13 +22,13 @@ pub(super) struct Number {
 pub(super) const WEIGHT: Number = Number {
     expected: "a weight: a number from 0 to 1e30",
     least: 0.0,
-    most: Term::MOST,
+    most: Term::MAX,
 };
 
 pub(super) const RATE: Number = Number {
     expected: "a rate: a number above 0, at most 1000",
     least: f64::MIN_POSITIVE,
-    most: Optimizer::MOST_RATE,
+    most: Optimizer::MAX_RATE,
 };
 
 impl<'de> DeserializeSeed<'de> for Number {
@@ -84,20 +84,20 @@ pub(super) struct Whole<T> {
 
 pub(super) const SIZE: Whole<u32> = Whole {
     expected: "a size: a whole number of pixels from 16 to 16384",
-    least: Scale::LEAST_SIZE,
-    most: Scale::MOST_SIZE,
+    least: Scale::MIN_SIZE,
+    most: Scale::MAX_SIZE,
 };
 
 pub(super) const ITERATIONS: Whole<u32> = Whole {
     expected: "iterations: a whole number from 1 to 1000000",
     least: 1,
-    most: Scale::MOST_ITERATIONS,
+    most: Scale::MAX_ITERATIONS,
 };
 
 pub(super) const HISTORY: Whole<usize> = Whole {
     expected: "a history: a whole number from 1 to 1000",
     least: 1,
-    most: Optimizer::MOST_HISTORY,
+    most: Optimizer::MAX_HISTORY,
 };
 
 pub(super) const SEED: Whole<u64> = Whole {
@@ -248,7 +248,7 @@ impl<'de> Deserialize<'de> for Start {
                 if text.chars().any(char::is_control) {
                     return Err(E::custom("control characters are not allowed in a path"));
                 }
-                if text.chars().count() > Start::MOST_PATH {
+                if text.chars().count() > Start::MAX_PATH {
                     return Err(E::custom("the path is too long"));
                 }
                 Ok(Start::File(text.into()))

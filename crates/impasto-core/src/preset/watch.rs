@@ -24,7 +24,7 @@ pub struct Watch {
     path: PathBuf,
     /// The file at the last look.
     seen: FileState,
-    /// The file as it was when it was last read or told to be gone.
+    /// The file as it was when it was last read or reported missing.
     known: FileState,
     /// What was last read from it; none if nothing could be.
     text: Option<Vec<u8>>,
@@ -100,7 +100,7 @@ impl Watch {
     ///
     /// # Errors
     /// What is wrong in the file, with its place; or [`PresetError::Read`] if it
-    /// is gone or cannot be read, which is told once. Either way the watch goes
+    /// is gone or cannot be read, which is reported once. Either way the watch goes
     /// on.
     pub fn poll(&mut self) -> Option<Result<Preset, PresetError>> {
         let state = FileState::of(&self.path);
@@ -154,7 +154,7 @@ mod tests {
         time::{Duration, SystemTime},
     };
 
-    use super::super::MOST_BYTES;
+    use super::super::MAX_BYTES;
     use super::*;
 
     /// A file that is watched, and the times it was saved. Each saving has its
@@ -197,11 +197,11 @@ mod tests {
         }
     }
 
-    /// What the watch tells within a few looks, which must be one thing.
-    fn told(watch: &mut Watch) -> Result<Preset, PresetError> {
-        let mut told: Vec<_> = (0..5).filter_map(|_| watch.poll()).collect();
-        assert_eq!(told.len(), 1, "{told:?}");
-        told.remove(0)
+    /// What the watch reports within a few polls, which must be one thing.
+    fn polled(watch: &mut Watch) -> Result<Preset, PresetError> {
+        let mut polled: Vec<_> = (0..5).filter_map(|_| watch.poll()).collect();
+        assert_eq!(polled.len(), 1, "{polled:?}");
+        polled.remove(0)
     }
 
     fn silent(watch: &mut Watch) -> bool {
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!((preset.seed, preset.name.as_str()), (2, "mine"));
         assert!(silent(&mut watch));
         file.save("seed: 3");
-        assert_eq!(told(&mut watch).unwrap().seed, 3);
+        assert_eq!(polled(&mut watch).unwrap().seed, 3);
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         assert!(watch.poll().is_none());
         file.save("seed: 12");
         assert!(watch.poll().is_none());
-        assert_eq!(told(&mut watch).unwrap().seed, 12);
+        assert_eq!(polled(&mut watch).unwrap().seed, 12);
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
             // As old and as long as the file it replaces.
             file.stamp(&new);
             fs::rename(&new, file.path()).unwrap();
-            assert_eq!(told(&mut watch).unwrap().seed, seed);
+            assert_eq!(polled(&mut watch).unwrap().seed, seed);
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
         fs::remove_file(file.path()).unwrap();
         assert!(watch.poll().is_none());
         file.save("seed: 2");
-        assert_eq!(told(&mut watch).unwrap().seed, 2);
+        assert_eq!(polled(&mut watch).unwrap().seed, 2);
     }
 
     #[test]
@@ -260,18 +260,18 @@ mod tests {
         let (mut file, mut watch) = Saved::new("seed: 1");
         for seed in [2, 3] {
             fs::remove_file(file.path()).unwrap();
-            let message = told(&mut watch).unwrap_err().to_string();
+            let message = polled(&mut watch).unwrap_err().to_string();
             let expected = format!(
                 "cannot read the preset `{}`: it is gone; painting on with what it said",
                 file.path().display()
             );
             assert_eq!(message, expected);
             file.save(&format!("seed: {seed}"));
-            assert_eq!(told(&mut watch).unwrap().seed, seed);
+            assert_eq!(polled(&mut watch).unwrap().seed, seed);
         }
         // It comes back as it went: nothing to do.
         fs::remove_file(file.path()).unwrap();
-        assert!(told(&mut watch).is_err());
+        assert!(polled(&mut watch).is_err());
         file.save("seed: 3");
         assert!(silent(&mut watch));
     }
@@ -292,21 +292,21 @@ mod tests {
     fn a_mistake_is_told_with_its_place_and_can_be_taken_back() {
         let (mut file, mut watch) = Saved::new("seed: 1\n");
         file.save("seed: 1\nstyle:\n  wieght: 5\n");
-        let error = told(&mut watch).unwrap_err();
+        let error = polled(&mut watch).unwrap_err();
         let location = error.location().unwrap();
         assert_eq!((location.line, location.column), (3, 3));
         assert!(error.to_string().contains("^^^^^^"), "{error}");
         assert!(silent(&mut watch));
         file.save("seed: 1\n");
-        assert_eq!(told(&mut watch).unwrap().seed, 1);
+        assert_eq!(polled(&mut watch).unwrap().seed, 1);
     }
 
     #[test]
     fn a_large_file_is_refused() {
         let (mut file, mut watch) = Saved::new("seed: 1");
-        file.save(&"#".repeat(MOST_BYTES + 9));
+        file.save(&"#".repeat(MAX_BYTES + 9));
         assert!(matches!(
-            told(&mut watch),
+            polled(&mut watch),
             Err(PresetError::TooLarge { .. })
         ));
     }
@@ -318,7 +318,7 @@ mod tests {
         let mut watch = Watch::new(&path);
         assert!(silent(&mut watch));
         fs::write(&path, "seed: 4").unwrap();
-        assert_eq!(told(&mut watch).unwrap().seed, 4);
+        assert_eq!(polled(&mut watch).unwrap().seed, 4);
         assert_eq!(watch.path(), path);
     }
 
@@ -327,7 +327,7 @@ mod tests {
         let (file, mut watch) = Saved::new("seed: 1");
         fs::remove_file(file.path()).unwrap();
         fs::create_dir(file.path()).unwrap();
-        let message = told(&mut watch).unwrap_err().to_string();
+        let message = polled(&mut watch).unwrap_err().to_string();
         assert!(message.ends_with("it is no longer a file"), "{message}");
         // Somebody who reads a pipe takes what was meant for another.
         let (out, mut write) = io::pipe().unwrap();
@@ -343,7 +343,7 @@ mod tests {
         std::os::unix::fs::symlink(file.path(), &link).unwrap();
         let mut watch = Watch::new(link);
         file.save("seed: 2");
-        let preset = told(&mut watch).unwrap();
+        let preset = polled(&mut watch).unwrap();
         assert_eq!((preset.seed, preset.name.as_str()), (2, "link"));
     }
 }

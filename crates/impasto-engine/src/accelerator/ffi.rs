@@ -184,7 +184,7 @@ impl StreamGuard {
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here; the next call tells it too.
+        // Nothing can be done about a failure here; the next call reports it too.
         let _ =
             check(unsafe { impasto_stream_leave(self.device, self.device_before, self.id_before) });
     }

@@ -88,7 +88,7 @@ impl Graph {
     /// its end.
     ///
     /// # Errors
-    /// When libtorch fails, and when work before failed: a GPU tells so late.
+    /// When libtorch fails, and when work before failed: a GPU reports errors late.
     pub fn replay(&mut self) -> Result<()> {
         let Self { handle, stream } = self;
         stream.run(|| handle.replay())
@@ -103,7 +103,7 @@ impl Graph {
 impl Drop for Graph {
     fn drop(&mut self) {
         // The pool must not go while a replay works in it. A failure here has
-        // been told by the calls before.
+        // been reported by the calls before.
         let _ = self.stream.synchronize();
     }
 }

@@ -17,7 +17,7 @@ pub struct Stats {
     pub peak_reserved: u64,
 }
 
-/// What the allocator tells of a GPU; none on the CPU, before the first use of
+/// What the allocator reports for a GPU; none on the CPU, before the first use of
 /// CUDA, and where libtorch will not say. Waits for no kernel.
 pub fn stats(device: Device) -> Option<Stats> {
     let bytes = ffi::memory_stats(cuda_index(device)?).ok()??;

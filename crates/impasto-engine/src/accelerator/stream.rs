@@ -92,7 +92,7 @@ impl Stream {
     /// Waits until the stream's work so far is done.
     ///
     /// # Errors
-    /// When libtorch fails, and when work before failed: a GPU tells so late.
+    /// When libtorch fails, and when work before failed: a GPU reports errors late.
     pub fn synchronize(&self) -> Result<()> {
         self.id.map_or(Ok(()), ffi::synchronize_stream)
     }

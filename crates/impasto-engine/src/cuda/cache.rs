@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 
 const DIGEST: usize = 32;
 /// How long code is kept at least: compiling it again takes a few seconds.
-const MOST_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Longer than any code of ours.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -63,7 +63,7 @@ pub fn write(folder: &Path, name: &str, code: &[u8]) -> io::Result<()> {
     file.write_all(&Sha256::digest(code))?;
     file.write_all(code)?;
     file.persist(folder.join(name))?;
-    remove_old(folder, MOST_AGE);
+    remove_old(folder, MAX_AGE);
     Ok(())
 }
 
@@ -135,7 +135,7 @@ mod tests {
         write(folder.path(), &one, b"code").unwrap();
         trust(folder.path(), &one).unwrap();
         fs::write(folder.path().join("stranger"), "").unwrap();
-        let long_ago = std::time::SystemTime::now() - MOST_AGE;
+        let long_ago = std::time::SystemTime::now() - MAX_AGE;
         for entry in fs::read_dir(folder.path()).unwrap().flatten() {
             let file = fs::File::options().write(true).open(entry.path()).unwrap();
             file.set_modified(long_ago).unwrap();

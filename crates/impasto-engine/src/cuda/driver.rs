@@ -96,11 +96,17 @@ pub fn target(index: usize) -> Result<Target, String> {
     let (mut device, mut version, mut major, mut minor) = (0, 0, 0, 0);
     // SAFETY: each fills one number that lives through the call.
     unsafe {
-        check("tell its version", (driver.version)(&raw mut version))?;
+        check("report its version", (driver.version)(&raw mut version))?;
         check("find the device", (driver.device)(&raw mut device, index))?;
-        let tell = |number, what| (driver.attribute)(number, what, device);
-        check("tell a capability", tell(&raw mut major, CAPABILITY_MAJOR))?;
-        check("tell a capability", tell(&raw mut minor, CAPABILITY_MINOR))?;
+        let read = |number, what| (driver.attribute)(number, what, device);
+        check(
+            "report a capability",
+            read(&raw mut major, CAPABILITY_MAJOR),
+        )?;
+        check(
+            "report a capability",
+            read(&raw mut minor, CAPABILITY_MINOR),
+        )?;
     }
     Ok(Target {
         capability: (major, minor),
@@ -136,7 +142,7 @@ impl Module {
     pub fn load(code: &[u8]) -> Result<Self, String> {
         let driver = driver()?;
         let mut module = ptr::null_mut();
-        // SAFETY: the code tells its own length, and is copied.
+        // SAFETY: the code states its own length, and is copied.
         let status = unsafe { (driver.load)(&raw mut module, code.as_ptr().cast()) };
         check("load the kernels", status)?;
         Ok(Self(module))
@@ -160,7 +166,7 @@ impl Function {
     /// handle. Does not wait.
     ///
     /// # Errors
-    /// When the driver refuses, also because of work before: a GPU tells so late.
+    /// When the driver refuses, also because of work before: a GPU reports errors late.
     ///
     /// # Safety
     /// `arguments` must point to values of the kernel's own types, in order, and

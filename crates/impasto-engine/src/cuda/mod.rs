@@ -5,7 +5,7 @@
 //! NVRTC, which comes with libtorch's CUDA part; the code is kept on the disk
 //! ([`cache`]). Before code is used for the first time, `kernel_check` compares all of it
 //! with libtorch's operations on small pictures. Where NVRTC is missing or a kernel fails, those
-//! operations go on, and the user is told once ([`take_notice`]).
+//! operations go on, and the user is notified once ([`take_notice`]).
 //!
 //! The tests compile the same text with the C++ compiler (`emulation.cpp`) and
 //! make the same comparison on the CPU.
@@ -242,7 +242,7 @@ pub fn kernels(device: Device) -> Option<&'static Kernels> {
     kernels
 }
 
-/// Something the user should know, told once.
+/// A notice for the user, returned once.
 pub fn take_notice() -> Option<String> {
     NOTICE.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

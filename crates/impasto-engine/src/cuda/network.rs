@@ -130,7 +130,7 @@ impl Kernels {
                 channels,
             ];
             let name = format!("max_pool_{}", map.suffix);
-            // SAFETY: the map has the sides that are told, the result half of them.
+            // SAFETY: the map has the sides that are passed, the result half of them.
             unsafe { self.launch(&name, height * width * map.groups(), &arguments)? };
         }
         as_map(&pooled).map(Some)
@@ -174,7 +174,7 @@ impl Kernels {
         ];
         let name = format!("max_pool_backward_{}", map.suffix);
         let places = (map.height + 1) / 2 * ((map.width + 1) / 2) * map.groups();
-        // SAFETY: all three have the sides that are told, or half of them, as was
+        // SAFETY: all three have the sides that are passed, or half of them, as was
         // looked at.
         unsafe { self.launch(&name, places, &arguments)? };
         as_map(&out).map(Some)
@@ -209,7 +209,7 @@ impl Kernels {
             Argument::Int(layer.outputs as i32),
         ];
         let name = format!("first_forward_{suffix}");
-        // SAFETY: picture and map have the sides that are told, the layer's tensors
+        // SAFETY: picture and map have the sides that are passed, the layer's tensors
         // the shapes that `FirstLayer::new` gave them.
         unsafe { self.launch(&name, layer.threads(height, width), &arguments)? };
         as_map(&map).map(Some)

@@ -179,7 +179,7 @@ struct Owned<'a> {
 }
 
 impl Owned<'_> {
-    /// What two functions of NVRTC tell the length of and copy.
+    /// What two functions of NVRTC give the length of and copy.
     fn text(
         &self,
         size: unsafe extern "C" fn(Program, *mut usize) -> c_int,
@@ -191,7 +191,7 @@ impl Owned<'_> {
             return None;
         }
         let mut bytes = vec![0u8; length];
-        // SAFETY: as many bytes are written as the call before told.
+        // SAFETY: as many bytes are written as the call before returned.
         let status = unsafe { copy(self.program, bytes.as_mut_ptr().cast()) };
         (status == 0).then_some(bytes)
     }

@@ -42,7 +42,7 @@ impl Kernels {
             Argument::Int(width as i32),
         ];
         // SAFETY: picture and gradient are contiguous and have the sides that are
-        // told; there is a sum for every block.
+        // passed; there is a sum for every block.
         unsafe { self.launch("smoothness", count, &arguments)? };
         let arguments = [
             Argument::Tensor(&sums),

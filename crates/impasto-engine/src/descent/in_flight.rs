@@ -9,11 +9,11 @@ use crate::accelerator::{CudaEvent, Stream};
 /// So much work may wait for the GPU: enough for the host to see to other
 /// things meanwhile, and little enough for a pause or a changed weight, which
 /// waits for all of it, to seem immediate.
-const PATIENCE: Duration = Duration::from_millis(25);
+const TIMEOUT: Duration = Duration::from_millis(25);
 /// Never fewer iterations, so that the GPU always has one to go on with, and
 /// never more.
-const LEAST: usize = 2;
-const MOST: usize = 32;
+const MIN: usize = 2;
+const MAX: usize = 32;
 
 /// Marks the end of every iteration that was submitted, and waits where there
 /// are too many.
@@ -30,7 +30,7 @@ impl Default for InFlightLimit {
     fn default() -> Self {
         Self {
             marks: VecDeque::new(),
-            length: LEAST,
+            length: MIN,
             waited: None,
         }
     }
@@ -75,8 +75,8 @@ impl InFlightLimit {
 
 /// How many iterations that take so long may wait.
 fn length(iteration: Duration) -> usize {
-    let fit = PATIENCE.as_micros() / iteration.as_micros().max(1);
-    usize::try_from(fit).unwrap_or(MOST).clamp(LEAST, MOST)
+    let fit = TIMEOUT.as_micros() / iteration.as_micros().max(1);
+    usize::try_from(fit).unwrap_or(MAX).clamp(MIN, MAX)
 }
 
 #[cfg(test)]
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn quick_iterations_may_wait_in_numbers() {
-        assert_eq!(length(Duration::ZERO), MOST);
+        assert_eq!(length(Duration::ZERO), MAX);
         assert_eq!(length(Duration::from_millis(1)), 25);
         assert_eq!(length(Duration::from_millis(5)), 5);
-        assert_eq!(length(Duration::from_secs(1)), LEAST);
+        assert_eq!(length(Duration::from_secs(1)), MIN);
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn every_iteration_is_told_in_order_and_the_loss_falls() {
     }
 }
 
-/// What is told is the loss of an image that was accepted: it never rises, the
+/// The reported loss is that of an accepted image: it never rises, the
 /// last is that of the picture, and steps that were taken back are marked.
 #[test]
 fn rejected_steps_are_told_with_the_losses_of_the_accepted_image() {

@@ -25,7 +25,7 @@ use crate::products::{combine_rows, row_products};
 
 /// A quasi-Newton step starts from the guess that the loss curves so many times
 /// less than it did along the newest step, in directions that no remembered step
-/// tells of. Those are the flat ones that are left. Of 1, 2, 4 and 8, 2 and 4
+/// covers. Those are the flat ones that are left. Of 1, 2, 4 and 8, 2 and 4
 /// brought the lowest totals; this lies between.
 const REACH: f64 = 2.5;
 

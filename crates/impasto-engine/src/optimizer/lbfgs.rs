@@ -5,7 +5,7 @@
 //! every step is checked against Armijo's condition: one that does not lower
 //! the loss enough is taken back and shortened, and when shortening does not
 //! help the history is dropped and steepest descent takes over. What no pair
-//! tells of is guessed from the length of waves (`preconditioner`). Pixels at a
+//! covers is estimated from the length of waves (`preconditioner`). Pixels at a
 //! bound that the gradient pushes outward are left out of the direction
 //! (projected L-BFGS).
 //!
@@ -34,7 +34,7 @@ pub(super) const MAX_REJECTED: u32 = 5;
 /// Root mean square change of the pixels in a step without history.
 const FIRST_STEP: f64 = 0.02;
 /// A pair counts as curvature only if s·y exceeds this share of |s|·|y|.
-const LEAST_CURVATURE: f64 = 1e-6;
+const MIN_CURVATURE: f64 = 1e-6;
 
 /// Pairs are numbered from a multiple of this, a new one for every instance: no
 /// two pairs of a run have the same number.
@@ -73,7 +73,7 @@ pub struct Lbfgs {
     rejected: Tensor,
     /// Shrinks steps after trouble, and recovers with every good one.
     caution: Tensor,
-    /// 1 when the user was told that no step helps any more.
+    /// 1 once the user was notified that no step helps any more.
     settled: Tensor,
     /// Counts for [`Status`].
     restarts: Tensor,
@@ -267,8 +267,8 @@ impl Lbfgs {
     /// Caution and the counts, by the verdict.
     fn count(&mut self, verdict: &Verdict, failed: &Tensor) -> Result<()> {
         let any = self.history.any()?;
-        let told = self.settled.f_gt(0.0)?;
-        let news = verdict.given_up.f_logical_and(&told.f_logical_not()?)?;
+        let notified = self.settled.f_gt(0.0)?;
+        let news = verdict.given_up.f_logical_and(&notified.f_logical_not()?)?;
         let _ = self.restarts.f_add_(&news.f_logical_and(&any)?)?;
         let stuck = verdict.given_up.f_logical_and(&any.f_logical_not()?)?;
         let _ = self.settled_count.f_add_(&news.f_logical_and(&stuck)?)?;
@@ -399,7 +399,7 @@ impl Lbfgs {
         let verdict = self.judge(&observed, &promised)?;
         let curvature = dot(&step, &change)?;
         let sizes = dot(&step, &step)?.f_mul(&dot(&change, &change)?)?;
-        let least = sizes.f_sqrt()?.f_mul_scalar(LEAST_CURVATURE)?;
+        let least = sizes.f_sqrt()?.f_mul_scalar(MIN_CURVATURE)?;
         let learnt = curvature
             .f_gt_tensor(&least)?
             .f_logical_and(&curvature.f_isfinite()?)?

@@ -5,7 +5,7 @@
 //! device, and moves the image in place: every iteration is exactly one
 //! evaluation, the caller may stop, look or change the weights between any two,
 //! and on a GPU all of it is part of a CUDA graph. Decisions are selections on
-//! the device (`where`) instead of `if`; what became of a step is told by a few
+//! the device (`where`) instead of `if`; the outcome of a step is a few
 //! numbers ([`Status`]) that the host reads when they arrive.
 
 pub(super) mod adam;
@@ -99,7 +99,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// So many numbers tell it.
+    /// The number of values.
     pub const LEN: usize = 4;
 
     /// Reads the numbers of [`Optimizer::status`].
@@ -114,7 +114,7 @@ impl Status {
     }
 }
 
-/// What to tell the user of a step that raised these counts.
+/// The notice for a step that raised these counts.
 pub const RESTARTED: &str = "L-BFGS found no good step and started its history anew";
 pub const SETTLED: &str = "L-BFGS has settled: no step lowers the total noticeably any more";
 

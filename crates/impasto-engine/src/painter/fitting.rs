@@ -11,7 +11,7 @@ use crate::{EngineError, Result, accelerator, budget, memory};
 /// many pixels.
 const SHRINK: f64 = std::f64::consts::FRAC_1_SQRT_2;
 /// But no side becomes shorter than this.
-const LEAST_SIDE: u32 = 64;
+const MIN_SIDE: u32 = 64;
 
 impl Painter {
     /// Chooses tiles and history for this size.
@@ -28,7 +28,7 @@ impl Painter {
     }
 
     /// How many steps the preset's optimizer may remember at the current scale;
-    /// none where nobody tells how much memory is free.
+    /// none where the free memory is unknown.
     pub(crate) fn history_limit(&self) -> Option<usize> {
         let layers = self.vgg.layers();
         let room = MemoryPlan::of(&self.job, &layers, self.device, self.precision);
@@ -80,7 +80,7 @@ impl Painter {
         }
         let smaller = |side: u32| (f64::from(side) * SHRINK).round() as u32;
         let (width, height) = (smaller(size.width), smaller(size.height));
-        if shortage != Shortage::Shrink || width.min(height) < LEAST_SIDE {
+        if shortage != Shortage::Shrink || width.min(height) < MIN_SIDE {
             return Err(EngineError::OutOfMemory(what));
         }
         for later in &mut self.sizes[scale..] {

@@ -19,7 +19,7 @@ use crate::state::StateDict;
 /// How long painting goes on until the next checkpoint is taken, in seconds:
 /// the variable that says so, and how long it is without.
 const EVERY_VARIABLE: &str = "IMPASTO_CHECKPOINT_SECONDS";
-const EVERY: f64 = 5.0;
+const INTERVAL: f64 = 5.0;
 /// The longest side of the small picture beside a checkpoint.
 const SMALL: u32 = 256;
 
@@ -112,7 +112,7 @@ impl CheckpointWriter {
 
     /// Hears what became of the checkpoint under way; waits for it if `wait`.
     /// Brings what the user should know.
-    fn hear(&mut self, wait: bool) -> Option<String> {
+    fn poll_written(&mut self, wait: bool) -> Option<String> {
         if !self.busy {
             return None;
         }
@@ -180,7 +180,7 @@ impl Worker<'_> {
         let Some(writer) = self.writer.as_deref_mut() else {
             return Ok(());
         };
-        let notice = writer.hear(false);
+        let notice = writer.poll_written(false);
         let due = !writer.busy && writer.taken.elapsed() >= writer.every;
         self.note(notice);
         if due { self.start_checkpoint() } else { Ok(()) }
@@ -191,13 +191,13 @@ impl Worker<'_> {
         let Some(writer) = self.writer.as_deref_mut() else {
             return Ok(());
         };
-        let notice = writer.hear(true);
+        let notice = writer.poll_written(true);
         self.note(notice);
         self.start_checkpoint()?;
         let notice = self
             .writer
             .as_deref_mut()
-            .and_then(|writer| writer.hear(true));
+            .and_then(|writer| writer.poll_written(true));
         self.note(notice);
         Ok(())
     }
@@ -214,15 +214,15 @@ impl Worker<'_> {
     pub(super) fn note(&self, notice: Option<String>) {
         if let Some(message) = notice {
             let iteration = self.painter.iteration();
-            self.line.tell(Event::Notice { iteration, message });
+            self.channels.send(Event::Notice { iteration, message });
         }
     }
 }
 
 fn every() -> Duration {
     let said = std::env::var(EVERY_VARIABLE).ok();
-    let seconds = said.and_then(|text| text.parse().ok()).unwrap_or(EVERY);
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs_f64(EVERY))
+    let seconds = said.and_then(|text| text.parse().ok()).unwrap_or(INTERVAL);
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs_f64(INTERVAL))
 }
 
 fn write(checkpoints: &mut dyn CheckpointStore, taken: Taken) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! What a worker tells of the painting: steps, notices, memory, previews.
+//! What a worker reports of the painting: steps, notices, memory, previews.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use super::Worker;
 use crate::Result;
 use crate::painter::Progress;
 
-/// How often the memory in use is told.
-const MEMORY_EVERY: Duration = Duration::from_secs(2);
+/// How often the memory in use is reported.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Worker<'_> {
-    /// Waits until all that was painted is known, and tells it.
+    /// Waits until all iterations in flight are known, and reports them.
     pub(super) fn drain(&mut self) -> Result<()> {
         let progress = self.painter.drain()?;
         self.report_progress(progress)
@@ -22,20 +22,20 @@ impl Worker<'_> {
         let iteration = self.painter.iteration();
         let now = self.elapsed();
         // Several that become known at once were painted one after another.
-        let each = now.saturating_sub(self.told) / progress.steps.len().max(1) as u32;
+        let each = now.saturating_sub(self.reported) / progress.steps.len().max(1) as u32;
         for (later, mut step) in (0..progress.steps.len() as u32).rev().zip(progress.steps) {
             step.elapsed = (now - each * later).as_secs_f64();
-            self.told = now;
+            self.reported = now;
             // Only a GPU is as fast as that.
             if self.painter.runs_ahead() && !self.throttle.keeps(&step, self.painter.sizes()) {
                 continue;
             }
             // A reader that is behind misses steps; it never holds the
             // painter up.
-            let _ = self.line.outbox.try_send(Event::Step(step));
+            let _ = self.channels.outbox.try_send(Event::Step(step));
         }
         for message in progress.notices {
-            self.line.tell(Event::Notice { iteration, message });
+            self.channels.send(Event::Notice { iteration, message });
         }
         progress.failure.map_or(Ok(()), Err)
     }
@@ -53,7 +53,7 @@ impl Worker<'_> {
             self.preview = Some((iteration, copy));
             return Ok(());
         };
-        self.line.slot.put(Preview {
+        self.channels.slot.put(Preview {
             iteration,
             width,
             height,
@@ -65,13 +65,13 @@ impl Worker<'_> {
     pub(super) fn report_memory(&mut self) {
         let due = self
             .memory_reported
-            .is_none_or(|told| told.elapsed() >= MEMORY_EVERY);
+            .is_none_or(|reported| reported.elapsed() >= MEMORY_INTERVAL);
         if !due {
             return;
         }
         self.memory_reported = Some(Instant::now());
         if let Some(memory) = self.painter.memory() {
-            self.line.tell(Event::Memory(memory));
+            self.channels.send(Event::Memory(memory));
         }
     }
 }

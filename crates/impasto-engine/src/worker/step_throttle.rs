@@ -4,22 +4,22 @@
 use impasto_core::job::Size;
 use impasto_core::protocol::Step;
 
-/// So many seconds of painting pass between two steps that are told: 200 a second.
-const LEAST_BETWEEN: f64 = 0.005;
+/// So many seconds of painting pass between two steps that are sent: 200 a second.
+const MIN_BETWEEN: f64 = 0.005;
 
-/// Chooses the steps that are told.
+/// Chooses the steps that are sent.
 #[derive(Debug, Default)]
 pub struct StepThrottle {
-    /// The scale of the last step that was told, and its time.
+    /// The scale of the last step that was sent, and its time.
     last: Option<(u32, f64)>,
 }
 
 impl StepThrottle {
-    /// Whether this step is told: the first and the last of a scale always are. A
+    /// Whether this step is sent: the first and the last of a scale always are. A
     /// new value of this type keeps its first step, whatever it is.
     pub fn keeps(&mut self, step: &Step, sizes: &[Size]) -> bool {
         let due = self.last.is_none_or(|(scale, elapsed)| {
-            scale != step.scale || step.elapsed - elapsed >= LEAST_BETWEEN
+            scale != step.scale || step.elapsed - elapsed >= MIN_BETWEEN
         });
         let scales = sizes.iter().take(step.scale as usize);
         let end: u32 = scales.map(|size| size.iterations).sum();

@@ -19,11 +19,11 @@ const SIZES: &str = "\x1b[16t\x1b[14t";
 /// Its attributes, of which 4 is sixel. Every terminal answers this.
 const ATTRIBUTES: &str = "\x1b[c";
 const SIXEL: u16 = 4;
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// What to write to `terminal`, whose last part is answered by every terminal.
 /// Inside tmux the question about kitty's protocol is for the terminal around
-/// it, which hears it if tmux lets it pass; the rest tmux answers.
+/// it, which receives it if tmux lets it pass; the rest tmux answers.
 pub fn question(terminal: &Terminal) -> String {
     let mut question = String::new();
     if terminal.tmux {
@@ -60,7 +60,7 @@ impl Answer {
             Sequence::Words { kind: b'_', words } => self.take_kitty(words),
             Sequence::Words { kind: b'P', words } => {
                 if let Some(name) = words.strip_prefix(b">|") {
-                    let name = name.iter().take(LONGEST_NAME).map(|byte| char::from(*byte));
+                    let name = name.iter().take(MAX_NAME).map(|byte| char::from(*byte));
                     self.name = Some(name.filter(char::is_ascii_graphic).collect());
                 }
             }
@@ -152,7 +152,7 @@ impl Terminal {
     }
 }
 
-/// What tells which program the terminal is.
+/// What identifies the terminal program.
 struct Named<'a> {
     /// Its own words, if it gave any.
     name: Option<&'a str>,

@@ -1,7 +1,7 @@
 //! Bytes from a terminal, taken apart into characters and control sequences.
 
 /// No reply is longer than this; more is not a reply.
-const LONGEST: usize = 1024;
+const MAX_LENGTH: usize = 1024;
 const ESCAPE: u8 = 0x1b;
 const BELL: u8 = 0x07;
 
@@ -68,7 +68,7 @@ fn csi(bytes: &[u8]) -> Option<(Sequence<'_>, usize)> {
     }
     for (index, byte) in bytes.iter().enumerate().skip(2) {
         match byte {
-            0x20..=0x3f if index < LONGEST => {}
+            0x20..=0x3f if index < MAX_LENGTH => {}
             0x40..=0x7e => {
                 let sequence = Sequence::Csi {
                     parameters: &bytes[2..index],
@@ -92,7 +92,7 @@ fn words(bytes: &[u8], kind: u8) -> Option<(Sequence<'_>, usize)> {
                 _ => return Some((Sequence::Junk, index)),
             },
             // A string holds no control characters: this is a key.
-            0x20.. if index < LONGEST => continue,
+            0x20.. if index < MAX_LENGTH => continue,
             _ => return Some((Sequence::Junk, index)),
         };
         let words = &bytes[2..index];
@@ -202,8 +202,8 @@ mod tests {
         assert_eq!(all(b"\xffq"), [Sequence::Junk, Sequence::Char('q')]);
         assert_eq!(all(b"\xe2q"), [Sequence::Junk, Sequence::Char('q')]);
         assert_eq!(all(b"\x1b[[Bq"), [Sequence::Junk, Sequence::Char('q')]);
-        let endless = [b"\x1b_".to_vec(), vec![b'x'; 3 * LONGEST]].concat();
-        assert_eq!(first(&endless), Some((Sequence::Junk, LONGEST)));
+        let endless = [b"\x1b_".to_vec(), vec![b'x'; 3 * MAX_LENGTH]].concat();
+        assert_eq!(first(&endless), Some((Sequence::Junk, MAX_LENGTH)));
     }
 
     #[test]
@@ -221,6 +221,6 @@ mod tests {
             assert!(length > 0 && length <= rest.len());
             rest = &rest[length..];
         }
-        assert!(rest.len() <= LONGEST + 1);
+        assert!(rest.len() <= MAX_LENGTH + 1);
     }
 }

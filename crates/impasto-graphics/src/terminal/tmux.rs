@@ -12,9 +12,9 @@ use super::placeholders::has_placeholders;
 const FORMAT: &str = "#{client_termname}|#{client_termtype}|#{client_termfeatures}|\
     #{client_cell_width}|#{client_cell_height}|#{allow-passthrough}";
 /// tmux answers in milliseconds, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
-const LONGEST: u64 = 1024;
+const MAX_LENGTH: u64 = 1024;
 
 /// The terminal around tmux.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ fn run() -> Option<Outer> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while child.try_wait().ok()?.is_none() {
         if Instant::now() > deadline {
             let _ = child.kill();
@@ -106,7 +106,7 @@ fn run() -> Option<Outer> {
     // It is over, so all that it wrote waits to be read.
     let mut words = Vec::new();
     let stdout = child.stdout.take()?;
-    stdout.take(LONGEST).read_to_end(&mut words).ok()?;
+    stdout.take(MAX_LENGTH).read_to_end(&mut words).ok()?;
     Outer::read(&String::from_utf8_lossy(&words))
 }
 

@@ -109,7 +109,7 @@ fn bad_lines_are_left_out() {
     text.extend(line(1).bytes());
     text.extend(b"\n{\"event\":\"paused\",\"iteration\":1}\n");
     // As long as memory would be, and then a good line.
-    text.extend(vec![b'x'; 3 * LONGEST_LINE]);
+    text.extend(vec![b'x'; 3 * MAX_LINE]);
     text.extend(format!("\n{}\n", line(2)).bytes());
     text.extend(line(3).bytes());
     fs::write(&path, &text).unwrap();
@@ -134,15 +134,15 @@ fn a_full_disk_is_told_once_and_forgotten_when_there_is_room() {
     let disk = metrics.file.try_clone().unwrap();
     // Opened to read alone, it cannot be written to, nor cut.
     metrics.file = File::open(&metrics.path).unwrap();
-    let mut told = 0;
+    let mut reported = 0;
     for iteration in 11..=20_000 {
-        told += usize::from(metrics.append(&step(iteration, 1)).is_err());
+        reported += usize::from(metrics.append(&step(iteration, 1)).is_err());
         if iteration % 1000 == 0 {
-            told += usize::from(metrics.flush().is_err());
+            reported += usize::from(metrics.flush().is_err());
         }
-        assert!(metrics.waiting.len() <= MOST_WAITING);
+        assert!(metrics.waiting.len() <= MAX_WAITING);
     }
-    assert_eq!(told, 1);
+    assert_eq!(reported, 1);
     // Half a line had come through.
     (&disk).write_all(b"{\"event\":\"st").unwrap();
     metrics.file = disk;
@@ -153,7 +153,7 @@ fn a_full_disk_is_told_once_and_forgotten_when_there_is_room() {
     assert!(iterations.is_sorted());
     assert_eq!(iterations[..11], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(iterations.last(), Some(&20_001));
-    assert!((1000..=MOST_WAITING + 20).contains(&iterations.len()));
+    assert!((1000..=MAX_WAITING + 20).contains(&iterations.len()));
 }
 
 #[test]

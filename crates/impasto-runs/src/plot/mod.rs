@@ -1,4 +1,4 @@
-//! The losses of a run as a chart: in colours that the colour-blind can tell
+//! The losses of a run as a chart: in colours that colour-blind people can tell
 //! apart, on a logarithmic scale, since losses fall by powers of ten.
 //!
 //! [`Chart`] knows what is shown. It is laid out once, onto a `Canvas`, which
@@ -22,7 +22,7 @@ pub type Rgb = [u8; 3];
 pub const SIZE: (u32, u32) = (1200, 720);
 
 /// The most points of a curve; more than a chart has columns are not seen.
-const MOST_POINTS: usize = 2000;
+const MAX_POINTS: usize = 2000;
 
 /// From the palette of Okabe and Ito, dark enough for thin lines on white.
 pub const BLUE: Rgb = [0x00, 0x72, 0xb2];
@@ -159,10 +159,10 @@ pub fn points(steps: &[Step], loss: impl Fn(&Step) -> f64) -> Vec<(f64, f64)> {
         .map(|step| (f64::from(step.iteration), loss(step)))
         .filter(|(_, loss)| loss.is_finite() && *loss > 0.0)
         .collect();
-    if points.len() <= MOST_POINTS {
+    if points.len() <= MAX_POINTS {
         return points;
     }
-    let stretch = points.len().div_ceil(MOST_POINTS / 2);
+    let stretch = points.len().div_ceil(MAX_POINTS / 2);
     let thinned = points.chunks(stretch).flat_map(|chunk| {
         let lowest = chunk
             .iter()

@@ -16,7 +16,7 @@ fn thinned_curves_keep_their_ends_and_their_peaks() {
     steps[5_001].total = 0.0;
     let points = points(&steps, |step| step.total);
     assert!(
-        (1000..=MOST_POINTS).contains(&points.len()),
+        (1000..=MAX_POINTS).contains(&points.len()),
         "{}",
         points.len()
     );

@@ -4,7 +4,7 @@
 /// enough, else more and more values between them.
 pub(super) fn of_logarithm(low: f64, high: f64) -> Vec<f64> {
     const ENOUGH: usize = 3;
-    const MOST: usize = 9;
+    const MAX: usize = 9;
     let first = low.log10().floor() as i32;
     let last = high.log10().ceil() as i32;
     for mantissas in [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0]] {
@@ -14,7 +14,7 @@ pub(super) fn of_logarithm(low: f64, high: f64) -> Vec<f64> {
         });
         let ticks: Vec<f64> = all.filter(|value| (low..=high).contains(value)).collect();
         if ticks.len() >= ENOUGH {
-            let every = ticks.len().div_ceil(MOST);
+            let every = ticks.len().div_ceil(MAX);
             return ticks.into_iter().step_by(every).collect();
         }
     }

@@ -39,7 +39,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Connection {
     /// As to a painter in this process. The last event is always
     /// [`Event::Finished`] or [`Event::Failed`]: the latter also where the line
-    /// ends before the engine told how the run did.
+    /// ends before the engine reported the run's end.
     pub link: Link,
     pub greeting: Greeting,
     /// Whether this front end steers. Becomes true when it is its turn.
@@ -119,7 +119,7 @@ fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, L
     let (outbox, events) = bounded(EVENTS_WAITING);
     let preview = PreviewSlot::default();
     let steers = Arc::new(AtomicBool::new(greeting.steers));
-    let hearing = FrameReader {
+    let reader = FrameReader {
         events: outbox,
         preview: preview.clone(),
         steers: steers.clone(),
@@ -141,7 +141,7 @@ fn attach(socket: &Path, stream: UnixStream, role: Role) -> Result<Connection, L
                 if writer.is_err() {
                     let _ = stream.shutdown(Shutdown::Both);
                 }
-                hearing.all(&stream);
+                reader.all(&stream);
                 // Commands fail from now on instead of waiting for nobody.
                 ended.store(true, Ordering::Relaxed);
                 let _ = stream.shutdown(Shutdown::Both);
@@ -224,7 +224,7 @@ struct FrameReader {
     preview: PreviewSlot,
     steers: Arc<AtomicBool>,
     run: String,
-    /// Whether the engine told how the run ended.
+    /// Whether the engine reported the run's end.
     over: bool,
 }
 
@@ -250,8 +250,8 @@ impl FrameReader {
                 &mut stream,
                 &[Kind::Event, Kind::Preview, Kind::Role, Kind::HandshakeError],
             );
-            let heard = read.and_then(|(kind, payload)| self.take_in(kind, payload));
-            match heard {
+            let outcome = read.and_then(|(kind, payload)| self.take_in(kind, payload));
+            match outcome {
                 Ok(FrameOutcome::Going) => {}
                 Ok(FrameOutcome::Alone) => return None,
                 Ok(FrameOutcome::LetGo(sentence)) => {
@@ -374,7 +374,7 @@ impl FrameWriter {
         Ok(())
     }
 
-    /// Looks whether the link was dropped, which its channel tells only who has
+    /// Checks whether the link was dropped, which its channel reveals only to who has
     /// taken out all that is in it.
     fn look(&mut self) {
         while self.left.is_none() {

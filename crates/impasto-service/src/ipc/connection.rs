@@ -60,7 +60,7 @@ impl Shared {
                 .name("line out".to_owned())
                 .spawn_scoped(scope, || write_all(stream, &outbox));
             let read = match writer {
-                Ok(_) => self.hear(id, stream),
+                Ok(_) => self.handle_command(id, stream),
                 Err(error) => Err(error.into()),
             };
             let mut board = lock(&self.board);
@@ -78,13 +78,13 @@ impl Shared {
     }
 
     /// Takes in commands until the line ends.
-    fn hear(&self, id: u64, mut stream: &UnixStream) -> Result<(), FrameError> {
+    fn handle_command(&self, id: u64, mut stream: &UnixStream) -> Result<(), FrameError> {
         loop {
             let (_, payload) = frame::read(&mut stream, &[Kind::Command])?;
             let mut command: Command = frame::parsed(&payload, "the command")?;
             let mut board = lock(&self.board);
             loop {
-                match board.hear(id, command) {
+                match board.handle_command(id, command) {
                     CommandOutcome::Done => break,
                     CommandOutcome::OutOfPlace(sentence) => {
                         return Err(FrameError::InvalidFrame(sentence.to_owned()));

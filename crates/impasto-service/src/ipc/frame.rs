@@ -23,7 +23,7 @@ const HEADER: usize = 5;
 const PREVIEW_HEADER: usize = 12;
 
 /// A frame from its length to the end of its payload. Clones share the bytes:
-/// what all front ends are told is written down once.
+/// what all clients receive is encoded once.
 pub(super) type Frame = Arc<Vec<u8>>;
 
 /// What a payload is.
@@ -237,7 +237,7 @@ fn is_finite(step: &Step) -> bool {
 }
 
 /// The event with file names that JSON can say: better a name with a mark in
-/// it than an end of the run that nobody hears of.
+/// it than an end of the run that nobody receives.
 fn event_in_unicode(mut event: Event) -> Event {
     match &mut event {
         Event::Started { job, output, .. } => {
@@ -295,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    fn told(event: &Event) -> Event {
+    fn decoded(event: &Event) -> Event {
         let frame = super::event(event).unwrap();
         let (_, payload) = read(&mut &frame[..], &[Kind::Event]).unwrap();
         parsed(&payload, "the event").unwrap()
@@ -307,7 +307,7 @@ mod tests {
             iteration: 7,
             message: "näher".to_owned(),
         };
-        assert_eq!(told(&event), event);
+        assert_eq!(decoded(&event), event);
         let preview = Preview {
             iteration: 9,
             width: 2,
@@ -372,7 +372,7 @@ mod tests {
             stopped: false,
             saved: None,
         };
-        let Event::Finished { output, .. } = told(&event) else {
+        let Event::Finished { output, .. } = decoded(&event) else {
             panic!("another event");
         };
         assert_eq!(output, Some(PathBuf::from("a\u{fffd}.png")));

@@ -1,7 +1,7 @@
-//! What a front end that comes late has missed, told in short.
+//! A condensed replay of the events for a client that attaches late.
 //!
-//! Everything that was told and still matters is kept with its place in the
-//! order, so that a newcomer hears it in that order, with gaps: the losses
+//! Every event that still matters is kept with its place in the
+//! order, so that a late client receives it in that order, with gaps: the losses
 //! thinned out, of all changes of the preset only the outcome, of notices the
 //! latest. It ends up knowing of the run what one knows that was there from
 //! the start.
@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 use impasto_core::protocol::Event;
 
 /// How many steps are kept, the latest beside them.
-const MOST_STEPS: usize = 4000;
+const MAX_STEPS: usize = 4000;
 /// How many notices and snapshots are kept.
-const MOST_NOTICES: usize = 50;
+const MAX_NOTICES: usize = 50;
 /// How many steps of a preparation are kept. Those there are, are fewer.
-const MOST_PREPARING: usize = 64;
+const MAX_PREPARING: usize = 64;
 
 /// The state of a run, as a list of events that lead to it.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Default for History {
 }
 
 impl History {
-    /// Takes note of what is told.
+    /// Records an event.
     pub fn note(&mut self, event: &Event) {
         let placed = (self.next, event.clone());
         self.next += 1;
@@ -87,7 +87,7 @@ impl History {
                 }
             }
             Event::Notice { .. } | Event::Saved { .. } => {
-                push_bounded(&mut self.notices, placed, MOST_NOTICES);
+                push_bounded(&mut self.notices, placed, MAX_NOTICES);
             }
             Event::Memory(_) => self.memory = Some(placed),
             Event::Restarting { .. } => *self = Self::default(),
@@ -99,7 +99,7 @@ impl History {
         }
     }
 
-    /// What to tell a newcomer, in this order.
+    /// The events to replay, in this order.
     #[must_use]
     pub fn replay(&self) -> Vec<Event> {
         let last_kept = self.steps.last().map(|(place, _)| *place);
@@ -128,7 +128,7 @@ impl History {
         {
             self.preparing.clear();
         }
-        push_bounded(&mut self.preparing, placed, MOST_PREPARING);
+        push_bounded(&mut self.preparing, placed, MAX_PREPARING);
     }
 
     fn note_step(&mut self, placed: Placed) {
@@ -137,13 +137,13 @@ impl History {
             self.steps.push(placed);
         }
         self.passed = (self.passed + 1) % self.stride;
-        if self.steps.len() > MOST_STEPS {
+        if self.steps.len() > MAX_STEPS {
             let mut odd = true;
             self.steps.retain(|_| {
                 odd = !odd;
                 !odd
             });
-            // `MOST_STEPS` is even: the last step was kept, and the next to
+            // `MAX_STEPS` is even: the last step was kept, and the next to
             // keep is twice as far from it.
             self.stride *= 2;
             self.passed = 1 % self.stride;
@@ -170,7 +170,7 @@ mod tests {
     use impasto_core::preset::Preset;
     use impasto_core::protocol::Memory;
 
-    /// What a front end shows that has heard of these.
+    /// What a client shows after these events.
     #[derive(Debug, Default, PartialEq)]
     struct Screen {
         preset: Option<Preset>,
@@ -187,14 +187,14 @@ mod tests {
         fn after(events: &[Event]) -> Self {
             let mut screen = Self::default();
             for event in events {
-                screen.hear(event);
+                screen.apply(event);
             }
-            let old = screen.notices.len().saturating_sub(MOST_NOTICES);
+            let old = screen.notices.len().saturating_sub(MAX_NOTICES);
             screen.notices.drain(..old);
             screen
         }
 
-        fn hear(&mut self, event: &Event) {
+        fn apply(&mut self, event: &Event) {
             match event {
                 Event::Preparing { step, .. } => {
                     if *step == 1 {
@@ -237,8 +237,8 @@ mod tests {
         history.replay()
     }
 
-    /// A run of some length as it could be told.
-    fn told(random: &mut ChaCha8Rng) -> Vec<Event> {
+    /// The events of a run of some length.
+    fn random_events(random: &mut ChaCha8Rng) -> Vec<Event> {
         let mut events = Vec::new();
         let preparing = |events: &mut Vec<Event>, of: u32| {
             events.extend((1..=of).map(|step| Event::Preparing {
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn who_comes_late_ends_up_with_the_same_screen() {
         for seed in 0..500 {
-            let events = told(&mut ChaCha8Rng::seed_from_u64(seed));
+            let events = random_events(&mut ChaCha8Rng::seed_from_u64(seed));
             let replay = replay(&events);
             assert_eq!(Screen::after(&replay), Screen::after(&events), "{seed}");
         }
@@ -321,8 +321,8 @@ mod tests {
                     other => panic!("{other:?}"),
                 })
                 .collect();
-            assert!(kept.len() <= MOST_STEPS + 1, "{}", kept.len());
-            assert!(kept.len() >= MOST_STEPS / 2, "{}", kept.len());
+            assert!(kept.len() <= MAX_STEPS + 1, "{}", kept.len());
+            assert!(kept.len() >= MAX_STEPS / 2, "{}", kept.len());
             assert_eq!((kept[0], kept[kept.len() - 1]), (1, length));
             let gap = kept[1] - kept[0];
             let even = kept[..kept.len() - 1].windows(2);
@@ -340,7 +340,7 @@ mod tests {
             step,
             of: 1000,
         }));
-        assert_eq!(replay(&events).len(), 1 + MOST_NOTICES + MOST_PREPARING);
+        assert_eq!(replay(&events).len(), 1 + MAX_NOTICES + MAX_PREPARING);
     }
 
     #[test]

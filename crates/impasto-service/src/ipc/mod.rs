@@ -10,8 +10,8 @@
 //! What goes over the line are frames (`frame`): a length, a kind, and JSON or
 //! pixels. Whoever comes first says hello with the version of the protocol it
 //! speaks and the part it wants to play ([`Role`]); the engine greets it
-//! ([`Greeting`]), tells it what it missed (`history`), and from then on all
-//! that it tells the others. All that comes in is bounded and checked before
+//! ([`Greeting`]), replays what it missed (`history`), and from then on all
+//! that the others receive. All that comes in is bounded and checked before
 //! it is used, on both ends.
 
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub use socket::Announce;
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// How many front ends may be attached to a run at once.
-pub const MOST_CLIENTS: usize = 16;
+pub const MAX_CLIENTS: usize = 16;
 
 /// What a front end comes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub enum Role {
     Steer,
     /// To watch only.
     Watch,
-    /// To stop the run. Neither counted among the front ends nor told of
+    /// To stop the run. Neither counted as a client nor sent
     /// single steps.
     Control,
 }

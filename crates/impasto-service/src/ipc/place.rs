@@ -53,7 +53,7 @@ pub fn sockets_for(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(places)
 }
 
-/// Whether a path that a file tells of is one that an engine gives its socket.
+/// Whether a path from a file is one that an engine gives its socket.
 /// Other sockets on a machine are no business of ours.
 pub fn is_ours(socket: &Path) -> bool {
     let Some(name) = socket.file_name().and_then(|name| name.to_str()) else {

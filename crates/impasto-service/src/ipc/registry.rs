@@ -10,10 +10,10 @@ use impasto_core::protocol::{Command, Event};
 use super::frame::{self, Frame, Kind, MAX_PREVIEW_SIDE};
 use super::history::History;
 use super::outbox::Outbox;
-use super::{MOST_CLIENTS, Role};
+use super::{MAX_CLIENTS, Role};
 
 /// How many commands may wait for the engine.
-const MOST_COMMANDS: usize = 256;
+const MAX_COMMANDS: usize = 256;
 /// How long the engine may take over a preview before the next is asked for.
 const PREVIEW_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -77,9 +77,9 @@ impl ClientRegistry {
         if self.closed {
             return Err("the engine is about to end".to_owned());
         }
-        if role != Role::Control && self.attached() >= MOST_CLIENTS {
+        if role != Role::Control && self.attached() >= MAX_CLIENTS {
             return Err(format!(
-                "{MOST_CLIENTS} terminals are attached to this run already: leave one of them first"
+                "{MAX_CLIENTS} terminals are attached to this run already: leave one of them first"
             ));
         }
         let id = self.number();
@@ -162,9 +162,9 @@ impl ClientRegistry {
     }
 
     /// Takes in a command of a front end.
-    pub(super) fn hear(&mut self, id: u64, command: Command) -> CommandOutcome {
+    pub(super) fn handle_command(&mut self, id: u64, command: Command) -> CommandOutcome {
         let steers = self.steering == Some(id);
-        let full = self.commands.len() >= MOST_COMMANDS;
+        let full = self.commands.len() >= MAX_COMMANDS;
         let turn = self.number();
         let Some(client) = self.client(id) else {
             return CommandOutcome::Done;
@@ -308,7 +308,7 @@ mod tests {
         board.attach(role, greeting).unwrap()
     }
 
-    fn tell(board: &mut ClientRegistry, event: &Event) {
+    fn publish(board: &mut ClientRegistry, event: &Event) {
         board.publish(event, &frame::event(event).unwrap());
     }
 
@@ -342,15 +342,18 @@ mod tests {
         let (second, outbox) = attach(&mut board, Role::Steer);
         let (third, _) = attach(&mut board, Role::Steer);
         for other in [watcher, second, third] {
-            assert_eq!(board.hear(other, Command::Pause), CommandOutcome::Done);
+            assert_eq!(
+                board.handle_command(other, Command::Pause),
+                CommandOutcome::Done
+            );
         }
         assert_eq!(board.next_command(Instant::now()), None);
-        board.hear(first, Command::Pause);
+        board.handle_command(first, Command::Pause);
         assert_eq!(board.next_command(Instant::now()), Some(Command::Pause));
         board.detach(first);
-        board.hear(third, Command::Stop);
+        board.handle_command(third, Command::Stop);
         assert_eq!(board.next_command(Instant::now()), None);
-        board.hear(second, Command::Resume);
+        board.handle_command(second, Command::Resume);
         assert_eq!(board.next_command(Instant::now()), Some(Command::Resume));
         assert!(rest(&outbox).contains(&frame::plain(Kind::Role, &[1])));
         board.detach(second);
@@ -366,14 +369,14 @@ mod tests {
         let (control, outbox) = attach(&mut board, Role::Control);
         assert_eq!(board.attached(), 1);
         for command in [Command::Pause, preview(3)] {
-            let heard = board.hear(control, command);
-            assert!(matches!(heard, CommandOutcome::OutOfPlace(_)));
+            let received = board.handle_command(control, command);
+            assert!(matches!(received, CommandOutcome::OutOfPlace(_)));
         }
         assert_eq!(board.next_command(Instant::now()), None);
-        board.hear(control, Command::Stop);
+        board.handle_command(control, Command::Stop);
         assert_eq!(board.next_command(Instant::now()), Some(Command::Stop));
-        tell(&mut board, &step(1));
-        tell(&mut board, &notice(1, "end"));
+        publish(&mut board, &step(1));
+        publish(&mut board, &notice(1, "end"));
         assert_eq!(rest(&outbox), [frame::event(&notice(1, "end")).unwrap()]);
         board.detach(steering);
         assert!(!board.is_steered());
@@ -382,7 +385,7 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many_and_always_for_one_who_stops() {
         let mut board = ClientRegistry::default();
-        for _ in 0..MOST_CLIENTS {
+        for _ in 0..MAX_CLIENTS {
             attach(&mut board, Role::Watch);
         }
         assert!(board.attach(Role::Steer, greeting).is_err());
@@ -398,11 +401,11 @@ mod tests {
         let (one, outbox_one) = attach(&mut board, Role::Steer);
         let (two, outbox_two) = attach(&mut board, Role::Watch);
         let (three, outbox_three) = attach(&mut board, Role::Watch);
-        board.hear(one, preview(100));
-        board.hear(two, preview(7));
+        board.handle_command(one, preview(100));
+        board.handle_command(two, preview(7));
         // The newer request takes the older's place.
-        board.hear(two, preview(300));
-        board.hear(three, preview(100));
+        board.handle_command(two, preview(300));
+        board.handle_command(three, preview(100));
         assert_eq!(board.next_command(now), Some(preview(100)));
         assert_eq!(board.next_command(now), None);
         // Larger than what was asked for: not the answer.
@@ -423,15 +426,15 @@ mod tests {
         let now = Instant::now();
         let (one, _) = attach(&mut board, Role::Steer);
         let (two, _) = attach(&mut board, Role::Watch);
-        board.hear(one, preview(10));
-        board.hear(two, preview(20));
+        board.handle_command(one, preview(10));
+        board.handle_command(two, preview(20));
         assert_eq!(board.next_command(now), Some(preview(10)));
         let later = now + PREVIEW_PATIENCE;
         assert_eq!(board.next_command(later), Some(preview(20)));
         // Its client left: nobody waits for it.
         board.detach(two);
         assert_eq!(board.next_command(later), Some(preview(10)));
-        tell(&mut board, &Event::Restarting { output: None });
+        publish(&mut board, &Event::Restarting { output: None });
         assert_eq!(board.next_command(later), Some(preview(10)));
     }
 
@@ -443,7 +446,7 @@ mod tests {
             width: 0,
             height: u32::MAX,
         };
-        board.hear(one, command);
+        board.handle_command(one, command);
         let bounded = Command::Preview {
             width: 1,
             height: MAX_PREVIEW_SIDE,
@@ -455,15 +458,21 @@ mod tests {
     fn commands_are_bounded() {
         let mut board = ClientRegistry::default();
         let (one, _) = attach(&mut board, Role::Steer);
-        for _ in 0..MOST_COMMANDS {
-            assert_eq!(board.hear(one, Command::Pause), CommandOutcome::Done);
+        for _ in 0..MAX_COMMANDS {
+            assert_eq!(
+                board.handle_command(one, Command::Pause),
+                CommandOutcome::Done
+            );
         }
         assert_eq!(
-            board.hear(one, Command::Resume),
+            board.handle_command(one, Command::Resume),
             CommandOutcome::Full(Command::Resume)
         );
         board.next_command(Instant::now());
-        assert_eq!(board.hear(one, Command::Resume), CommandOutcome::Done);
+        assert_eq!(
+            board.handle_command(one, Command::Resume),
+            CommandOutcome::Done
+        );
     }
 
     #[test]
@@ -472,19 +481,19 @@ mod tests {
         let (_, stuck) = attach(&mut board, Role::Steer);
         let (_, next) = attach(&mut board, Role::Steer);
         for n in 0..100_000 {
-            tell(&mut board, &step(n));
+            publish(&mut board, &step(n));
         }
         assert_eq!(board.attached(), 2);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         for n in 0..1000 {
             let event = notice(n, "again");
-            tell(&mut board, &event);
+            publish(&mut board, &event);
             let frame = Item::Frame(frame::event(&event).unwrap());
-            while heard.last() != Some(&frame) {
-                heard.extend(next.next().unwrap().0);
+            while received.last() != Some(&frame) {
+                received.extend(next.next().unwrap().0);
             }
         }
-        heard.extend(rest(&next).into_iter().map(Item::Frame));
+        received.extend(rest(&next).into_iter().map(Item::Frame));
         assert_eq!(board.attached(), 1);
         let (last, _) = stuck.next().unwrap();
         let Some(Item::Frame(last)) = last else {
@@ -492,6 +501,6 @@ mod tests {
         };
         assert_eq!(last[4], Kind::HandshakeError as u8);
         let role = Item::Frame(frame::plain(Kind::Role, &[1]));
-        assert!(heard.contains(&role));
+        assert!(received.contains(&role));
     }
 }

@@ -15,11 +15,11 @@ use super::connection::{Shared, refuse};
 use super::frame;
 use super::registry::ClientRegistry;
 use super::socket::{Announce, Socket, is_trusted};
-use super::{MOST_CLIENTS, lock};
+use super::{MAX_CLIENTS, lock};
 
 /// How many lines may be open: to those that are attached, to those that are
 /// about to be, and to those that come to stop the run.
-const MOST_LINES: usize = 2 * MOST_CLIENTS;
+const MAX_LINES: usize = 2 * MAX_CLIENTS;
 /// How long what is owed is still written at the end.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait where the system has no more of something.
@@ -42,9 +42,9 @@ pub struct Server {
 impl Server {
     /// Opens a socket for the front ends of a run, at the first of these places
     /// that takes one, and lets them in from then on. `run` is what the run is
-    /// called on the command line, `folder` its folder; front ends are told both.
-    /// `announce` is told where the socket is, now and when it moves. Where no
-    /// place takes a socket it is told why, and they are tried again and again.
+    /// called on the command line, `folder` its folder; clients receive both.
+    /// `announce` is called with the socket's path, now and when it moves. Where no
+    /// place takes a socket it is called with the reason, and they are tried again and again.
     ///
     /// # Errors
     /// When a server listens there already, or the system has no thread left.
@@ -80,7 +80,7 @@ impl Server {
     /// Tells every front end, now or when it comes (see
     /// [`History`](super::History)). Never waits: a front end that is behind
     /// misses steps, and one that is too far behind for that is let go. A step
-    /// whose losses are not finite is told to nobody.
+    /// whose losses are not finite is sent to nobody.
     pub fn publish(&self, event: &Event) {
         let Some(frame) = frame::event(event) else {
             return;
@@ -206,7 +206,7 @@ fn take_up(stream: UnixStream, number: u64, shared: &Arc<Shared>) -> io::Result<
         return Ok(());
     }
     let mut lines = lock(&shared.lines);
-    if lines.len() >= MOST_LINES {
+    if lines.len() >= MAX_LINES {
         refuse(&stream, "too many lines to this run are open: try again");
         return Ok(());
     }

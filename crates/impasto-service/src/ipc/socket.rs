@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::place::{self, Reachable};
 
 /// How often it is looked whether the file is still there, in seconds.
-const LOOK_EVERY: i64 = 2;
+const LOOK_INTERVAL: i64 = 2;
 
 /// Told where the socket is each time that it is bound, and at first also why it
 /// could be bound nowhere.
@@ -39,7 +39,7 @@ struct BoundSocket {
 impl Socket {
     /// Binds a socket at the first of these places that takes one. A socket
     /// that nobody listens at any more is replaced. Where none takes it,
-    /// `announce` is told why.
+    /// `announce` receives the reason.
     ///
     /// # Errors
     /// When somebody listens at one of them.
@@ -69,7 +69,7 @@ impl Socket {
             let listener = self.bound.as_ref().map(|bound| &bound.listener);
             wait.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
             let patience = Timespec {
-                tv_sec: LOOK_EVERY,
+                tv_sec: LOOK_INTERVAL,
                 tv_nsec: 0,
             };
             let polled = poll(&mut wait, Some(&patience));
@@ -127,7 +127,7 @@ impl BoundSocket {
 
     fn at(path: &Path) -> io::Result<Self> {
         place::make(path.parent().unwrap_or(Path::new(".")))?;
-        let told = |error: io::Error| {
+        let reported = |error: io::Error| {
             let message = format!("no socket can be made at {}: {error}", display_path(path));
             io::Error::new(error.kind(), message)
         };
@@ -136,18 +136,18 @@ impl BoundSocket {
         // and with its permissions.
         let fresh = path.with_extension("new");
         match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(reported(error)),
             _ => {}
         }
-        let reachable = Reachable::to(&fresh).map_err(told)?;
-        let listener = UnixListener::bind(&reachable.path).map_err(told)?;
+        let reachable = Reachable::to(&fresh).map_err(reported)?;
+        let listener = UnixListener::bind(&reachable.path).map_err(reported)?;
         let ready = || {
             fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;
             fs::rename(&fresh, path)?;
             identity(path)
         };
-        let file = ready().map_err(told)?;
+        let file = ready().map_err(reported)?;
         Ok(Self {
             path: path.to_path_buf(),
             listener,
@@ -299,19 +299,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sockets/a.sock");
         fs::write(dir.path().join("sockets"), "a file in the way").unwrap();
-        let (outbox, told) = std::sync::mpsc::channel();
+        let (outbox, reported) = std::sync::mpsc::channel();
         let announce: Announce = Box::new(move |where_to| {
             let words = where_to.map(Path::to_owned).map_err(|why| why.to_string());
             outbox.send(words).unwrap();
         });
         let mut socket = Socket::open(slice::from_ref(&path), announce).unwrap();
-        let why = told.recv().unwrap().unwrap_err();
+        let why = reported.recv().unwrap().unwrap_err();
         assert!(why.contains("sockets is no folder"), "{why}");
         socket.tend();
-        assert!(socket.bound.is_none() && told.try_recv().is_err());
+        assert!(socket.bound.is_none() && reported.try_recv().is_err());
         fs::remove_file(dir.path().join("sockets")).unwrap();
         socket.tend();
-        assert_eq!(told.recv().unwrap(), Ok(path.clone()));
+        assert_eq!(reported.recv().unwrap(), Ok(path.clone()));
         UnixStream::connect(&path).unwrap();
     }
 

@@ -16,7 +16,7 @@ use impasto_core::protocol::{Command, Event, LayerLosses, Preview, Step};
 use super::*;
 
 /// How long a test waits for what must come. Nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn step(iteration: u32) -> Event {
     Event::Step(step_with_total(iteration, f64::from(iteration)))
@@ -130,12 +130,12 @@ impl Engine {
         connect(&[self.socket()], role).unwrap()
     }
 
-    pub fn tell(&self, event: &Event) {
+    pub fn emit(&self, event: &Event) {
         self.server().publish(event);
     }
 
-    pub fn hear(&self) -> Command {
-        self.server().recv_timeout(PATIENCE).expect("a command")
+    pub fn receive(&self) -> Command {
+        self.server().recv_timeout(TIMEOUT).expect("a command")
     }
 
     /// Waits until so many front ends are attached.
@@ -147,13 +147,13 @@ impl Engine {
 pub(super) fn until(mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain");
+        assert!(begun.elapsed() < TIMEOUT, "waited in vain");
         thread::sleep(Duration::from_millis(2));
     }
 }
 
 pub(super) fn next(connection: &Connection) -> Event {
-    connection.link.events.recv_timeout(PATIENCE).unwrap()
+    connection.link.events.recv_timeout(TIMEOUT).unwrap()
 }
 
 /// All events up to this one, without it.
@@ -190,19 +190,19 @@ fn all_front_ends_hear_the_same_in_the_same_order() {
     let engine = Engine::new();
     let one = engine.attach(Role::Steer);
     let two = engine.attach(Role::Watch);
-    let mut told = vec![started()];
-    told.extend((1..100).map(step));
-    told.extend([
+    let mut events = vec![started()];
+    events.extend((1..100).map(step));
+    events.extend([
         changed(99, 5.0),
         notice(99, "a\u{1b}[2Jb"),
         Event::Paused { iteration: 99 },
     ]);
-    for event in &told {
-        engine.tell(event);
+    for event in &events {
+        engine.emit(event);
     }
-    engine.tell(&finished());
-    assert_eq!(events_before(&one, &finished()), told);
-    assert_eq!(events_before(&two, &finished()), told);
+    engine.emit(&finished());
+    assert_eq!(events_before(&one, &finished()), events);
+    assert_eq!(events_before(&two, &finished()), events);
     let three = engine.attach(Role::Watch);
     let late = events_before(&three, &finished());
     assert_eq!(steps(&late), 99);
@@ -228,14 +228,14 @@ fn the_greeting_says_what_run_it_is_and_who_steers() {
     assert!(engine.server().steered());
     assert_eq!(engine.server().clients(), 3);
 
-    // Who watches is told so, and not obeyed.
+    // A watcher is told so, and its commands are refused.
     two.link.commands.send(Command::Stop).unwrap();
     let Event::Notice { message, .. } = next(&two) else {
         panic!("no notice");
     };
     assert!(message.contains("another terminal"), "{message}");
     one.link.commands.send(Command::Pause).unwrap();
-    assert_eq!(engine.hear(), Command::Pause);
+    assert_eq!(engine.receive(), Command::Pause);
     assert_eq!(engine.server().try_recv(), None);
 
     drop(one.link);
@@ -243,7 +243,7 @@ fn the_greeting_says_what_run_it_is_and_who_steers() {
     until(|| two.steers.load(Ordering::Relaxed));
     let change = Command::Change(Box::default());
     two.link.commands.send(change.clone()).unwrap();
-    assert_eq!(engine.hear(), change);
+    assert_eq!(engine.receive(), change);
     drop(two);
     drop(watcher);
     engine.wait_for(0);
@@ -258,7 +258,7 @@ fn last_words_are_heard() {
     control.link.commands.send(Command::Stop).unwrap();
     drop(control.link);
     control.thread.join().unwrap();
-    assert_eq!(engine.hear(), Command::Stop);
+    assert_eq!(engine.receive(), Command::Stop);
 }
 
 #[test]
@@ -279,10 +279,10 @@ fn previews_go_to_who_asked_for_them() {
     let one = engine.attach(Role::Steer);
     let two = engine.attach(Role::Watch);
     one.link.commands.send(wanted(100)).unwrap();
-    assert_eq!(engine.hear(), wanted(100));
+    assert_eq!(engine.receive(), wanted(100));
     two.link.commands.send(wanted(500)).unwrap();
     engine.server().preview(&preview(100));
-    assert_eq!(engine.hear(), wanted(500));
+    assert_eq!(engine.receive(), wanted(500));
     engine.server().preview(&preview(500));
     for (connection, side) in [(&one, 100), (&two, 500)] {
         let mut got = None;
@@ -294,7 +294,7 @@ fn previews_go_to_who_asked_for_them() {
     }
     // Nobody asked.
     engine.server().preview(&preview(50));
-    engine.tell(&finished());
+    engine.emit(&finished());
     assert_eq!(events_before(&one, &finished()), []);
     assert_eq!(one.link.preview.take(), None);
 }
@@ -305,33 +305,35 @@ fn a_front_end_that_reads_nothing_holds_nobody_up() {
     let stuck = engine.attach(Role::Watch);
     let good = engine.attach(Role::Steer);
     stuck.link.commands.send(wanted(600)).unwrap();
-    assert_eq!(engine.hear(), wanted(600));
+    assert_eq!(engine.receive(), wanted(600));
     engine.server().preview(&preview(600));
     let reader = thread::spawn(move || {
-        let heard = events_before(&good, &finished());
-        (heard, good)
+        let received = events_before(&good, &finished());
+        (received, good)
     });
-    engine.tell(&started());
+    engine.emit(&started());
     for iteration in 1..=100_000 {
-        engine.tell(&step(iteration));
+        engine.emit(&step(iteration));
         if iteration % 1000 == 0 {
-            engine.tell(&notice(iteration, "on the way"));
+            engine.emit(&notice(iteration, "on the way"));
         }
     }
-    engine.tell(&finished());
-    let (heard, _good) = reader.join().unwrap();
+    engine.emit(&finished());
+    let (received, _good) = reader.join().unwrap();
     assert_eq!(
-        heard
+        received
             .iter()
             .filter(|event| matches!(event, Event::Notice { .. }))
             .count(),
         100
     );
     assert_eq!(
-        heard.iter().rfind(|event| matches!(event, Event::Step(_))),
+        received
+            .iter()
+            .rfind(|event| matches!(event, Event::Step(_))),
         Some(&step(100_000))
     );
-    assert_eq!(heard[0], started());
+    assert_eq!(received[0], started());
     // It missed steps and nothing else.
     let late = events_before(&stuck, &finished());
     assert!(steps(&late) < 100_000);
@@ -344,22 +346,22 @@ fn a_front_end_that_reads_nothing_holds_nobody_up() {
 fn nobody_misses_or_hears_twice_what_is_told_while_he_comes() {
     let engine = Engine::new();
     thread::scope(|scope| {
-        let teller = scope.spawn(|| {
+        let emitter = scope.spawn(|| {
             // Few enough that nobody can be so far behind as to miss any.
             for iteration in 1..=400 {
-                engine.tell(&step(iteration));
+                engine.emit(&step(iteration));
                 thread::sleep(Duration::from_micros(100));
             }
-            engine.tell(&finished());
+            engine.emit(&finished());
         });
-        let all: Vec<Connection> = (0..MOST_CLIENTS)
+        let all: Vec<Connection> = (0..MAX_CLIENTS)
             .map(|_| engine.attach(Role::Watch))
             .collect();
         let whole: Vec<Event> = (1..=400).map(step).collect();
         for late in all {
             assert_eq!(events_before(&late, &finished()), whole);
         }
-        teller.join().unwrap();
+        emitter.join().unwrap();
     });
 }
 
@@ -367,12 +369,12 @@ fn nobody_misses_or_hears_twice_what_is_told_while_he_comes() {
 fn leaving_leaves_the_run_alone() {
     let engine = Engine::new();
     let one = engine.attach(Role::Steer);
-    engine.tell(&started());
+    engine.emit(&started());
     drop(one.link);
     one.thread.join().unwrap();
     engine.wait_for(0);
     assert_eq!(engine.server().try_recv(), None);
-    engine.tell(&step(1));
+    engine.emit(&step(1));
     let two = engine.attach(Role::Steer);
     assert!(two.greeting.steers);
     assert_eq!(next(&two), started());
@@ -418,18 +420,18 @@ fn at_the_end_everyone_is_told_what_is_still_owed() {
     for _ in 0..100 {
         one.link.commands.send(Command::Pause).unwrap();
     }
-    engine.tell(&started());
+    engine.emit(&started());
     for iteration in 1..=400 {
-        engine.tell(&step(iteration));
+        engine.emit(&step(iteration));
     }
-    engine.tell(&finished());
+    engine.emit(&finished());
     engine.server = None;
     assert!(!engine.socket().exists());
     for connection in [one, two] {
-        let heard = events_before(&connection, &finished());
-        assert_eq!(heard.len(), 401);
+        let received = events_before(&connection, &finished());
+        assert_eq!(received.len(), 401);
         // Not a word more: the run is over.
-        let more = connection.link.events.recv_timeout(PATIENCE);
+        let more = connection.link.events.recv_timeout(TIMEOUT);
         assert_eq!(more, Err(RecvTimeoutError::Disconnected));
     }
 }
@@ -439,10 +441,10 @@ fn an_engine_that_goes_without_a_word_has_failed() {
     let mut engine = Engine::new();
     let one = engine.attach(Role::Steer);
     let control = engine.attach(Role::Control);
-    engine.tell(&started());
-    engine.tell(&finished());
+    engine.emit(&started());
+    engine.emit(&finished());
     // Another run began, so that this was not the end.
-    engine.tell(&Event::Restarting { output: None });
+    engine.emit(&Event::Restarting { output: None });
     engine.server = None;
     for connection in [one, control] {
         let restarting = Event::Restarting { output: None };
@@ -466,7 +468,7 @@ fn an_engine_that_goes_without_a_word_has_failed() {
 #[test]
 fn so_many_may_come_and_no_more() {
     let engine = Engine::new();
-    let all: Vec<Connection> = (0..MOST_CLIENTS)
+    let all: Vec<Connection> = (0..MAX_CLIENTS)
         .map(|_| engine.attach(Role::Watch))
         .collect();
     let error = connect(&[engine.socket()], Role::Steer).unwrap_err();
@@ -482,7 +484,7 @@ fn a_file_that_is_no_socket_is_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.sock");
     std::fs::write(&file, "").unwrap();
-    // What the system says of it differs; that it is told is what counts.
+    // The system's wording differs; that it is reported is what counts.
     assert!(connect(&[file], Role::Watch).is_err());
     drop(UnixListener::bind(dir.path().join("b.sock")).unwrap());
     let error = connect(&[dir.path().join("b.sock")], Role::Watch).unwrap_err();

@@ -1,4 +1,4 @@
-//! One request over HTTP: asked on a thread of its own, heard here, so that a
+//! One request over HTTP: sent on a thread of its own, received here, so that a
 //! stop is obeyed and a stall noticed while the network says nothing.
 
 use std::error::Error;
@@ -23,7 +23,7 @@ const MAX_REDIRECTS: u32 = 5;
 const CHUNK: usize = 128 << 10;
 
 /// How often a silent exchange asks whether to stop.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// An address that can be fetched from.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ pub(super) struct Answer {
     pub encoded: bool,
 }
 
-/// What is heard of an exchange.
+/// What a transfer reports.
 #[derive(Debug)]
 pub(super) enum TransferEvent {
     Answer(Answer),
@@ -133,7 +133,7 @@ pub(super) struct RangeRequest {
 /// A request under way. Dropped, it ends.
 pub(super) struct Exchange {
     agent: Agent,
-    heard: Receiver<Result<TransferEvent, TransferError>>,
+    received: Receiver<Result<TransferEvent, TransferError>>,
 }
 
 impl Drop for Exchange {
@@ -146,19 +146,19 @@ impl Exchange {
     /// Asks. `connect` bounds how long a host's addresses are tried in turn.
     pub fn start(url: &Url, ask: RangeRequest, connect: Duration) -> Result<Self, TransferError> {
         let agent = Agent::new_with_config(config(url, connect));
-        let (sender, heard) = sync_channel(8);
+        let (sender, received) = sync_channel(8);
         let uri = url.uri.clone();
         let asking = agent.clone();
         thread::Builder::new()
             .name("fetch".to_owned())
             .spawn(move || {
-                if let Err(trouble) = converse(&asking, uri, &ask, &sender) {
+                if let Err(cause) = converse(&asking, uri, &ask, &sender) {
                     // Nobody listens any more to one that was given up.
-                    let _ = sender.send(Err(trouble));
+                    let _ = sender.send(Err(cause));
                 }
             })
             .map_err(|error| TransferError::Lasting(error.to_string()))?;
-        Ok(Self { agent, heard })
+        Ok(Self { agent, received })
     }
 
     /// Waits for what comes next.
@@ -173,8 +173,8 @@ impl Exchange {
                 return Err(TransferError::Stopped);
             }
             let left = stall.saturating_sub(since.elapsed());
-            match self.heard.recv_timeout(left.min(GLANCE)) {
-                Ok(heard) => return heard,
+            match self.received.recv_timeout(left.min(POLL_INTERVAL)) {
+                Ok(received) => return received,
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     let seconds = stall.as_secs();
                     return Err(TransferError::Passing(format!(
@@ -205,8 +205,8 @@ fn converse(
             request = request.header(header::IF_RANGE, validator);
         }
     }
-    let response = request.call().map_err(trouble)?;
-    let send = |heard| sender.send(Ok(heard)).is_ok();
+    let response = request.call().map_err(cause)?;
+    let send = |received| sender.send(Ok(received)).is_ok();
     if !send(TransferEvent::Answer(answer(&response))) {
         return Ok(());
     }
@@ -221,7 +221,7 @@ fn converse(
             Ok(size) if send(TransferEvent::Bytes(chunk[..size].to_vec())) => {}
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(trouble(error.into())),
+            Err(error) => return Err(cause(error.into())),
         }
     }
 }
@@ -290,7 +290,7 @@ fn range(value: &str) -> Option<(u64, u64, u64)> {
     (first <= last && last < total).then_some((first, last, total))
 }
 
-fn trouble(error: ureq::Error) -> TransferError {
+fn cause(error: ureq::Error) -> TransferError {
     use ureq::Error;
     let words = |error: &dyn std::fmt::Display| shown(&error.to_string(), 200);
     match error {

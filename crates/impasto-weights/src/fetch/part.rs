@@ -154,7 +154,7 @@ impl Part {
     /// Refuses to go on if the disk has not room for so many bytes more.
     pub fn check_room(&self, needed: u64) -> Result<(), FetchError> {
         let folder = self.path.parent().unwrap_or(&self.path);
-        // Where it cannot be asked, writing will tell.
+        // Where it cannot be asked, writing will show.
         let Ok(disk) = rustix::fs::statvfs(folder) else {
             return Ok(());
         };

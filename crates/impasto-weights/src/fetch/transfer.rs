@@ -23,7 +23,7 @@ const INSTALLED: u64 = 81_000_000;
 pub(super) struct Transfer<'a> {
     pub url: &'a Url,
     pub part: &'a mut Part,
-    pub patience: &'a Retries,
+    pub retries: &'a Retries,
     pub progress: &'a mut dyn FnMut(Progress),
     pub stop: &'a dyn Fn() -> bool,
     /// Whether there is another address, so that one that cannot be reached is
@@ -182,9 +182,9 @@ impl Transfer<'_> {
         let mut bytes = Vec::new();
         let mut throughput = Throughput::new();
         loop {
-            match self.hear(&exchange)? {
+            match self.next_event(&exchange)? {
                 TransferEvent::Bytes(more) => {
-                    throughput.check(more.len(), self.patience)?;
+                    throughput.check(more.len(), self.retries)?;
                     bytes.extend(more);
                 }
                 TransferEvent::End => break,
@@ -205,9 +205,9 @@ impl Transfer<'_> {
     fn open(&mut self, ask: RangeRequest) -> Result<(Exchange, Answer), Break> {
         let url = self.url.shown().to_owned();
         (self.progress)(Progress::Connecting { url });
-        let exchange = Exchange::start(self.url, ask, self.patience.stall)
-            .map_err(|trouble| self.broken(trouble))?;
-        let TransferEvent::Answer(answer) = self.hear(&exchange)? else {
+        let exchange = Exchange::start(self.url, ask, self.retries.stall)
+            .map_err(|cause| self.broken(cause))?;
+        let TransferEvent::Answer(answer) = self.next_event(&exchange)? else {
             return Err(passing("it does not answer"));
         };
         let words = || {
@@ -242,12 +242,12 @@ impl Transfer<'_> {
     ) -> Result<(), Break> {
         let mut throughput = Throughput::new();
         loop {
-            let bytes = match self.hear(exchange)? {
+            let bytes = match self.next_event(exchange)? {
                 TransferEvent::Bytes(bytes) => bytes,
                 TransferEvent::End => break,
                 TransferEvent::Answer(_) => continue,
             };
-            throughput.check(bytes.len(), self.patience)?;
+            throughput.check(bytes.len(), self.retries)?;
             let length = self.part.length() + bytes.len() as u64;
             if until.is_some_and(|until| length > until) {
                 return Err(self.lasting("it sends more than it said"));
@@ -269,8 +269,8 @@ impl Transfer<'_> {
         }
     }
 
-    fn hear(&self, exchange: &Exchange) -> Result<TransferEvent, Break> {
-        (exchange.next(self.patience.stall, self.stop)).map_err(|trouble| self.broken(trouble))
+    fn next_event(&self, exchange: &Exchange) -> Result<TransferEvent, Break> {
+        (exchange.next(self.retries.stall, self.stop)).map_err(|cause| self.broken(cause))
     }
 
     /// Repeats `work` after breaks that may pass, with longer and longer pauses.
@@ -291,7 +291,7 @@ impl Transfer<'_> {
             }
             furthest = furthest.max(self.part.length());
             failures += 1;
-            if failures >= self.patience.tries {
+            if failures >= self.retries.tries {
                 return Err(self.failed(&format!("{reason}, {failures} times in a row")));
             }
             if wait > MAX_WAIT {
@@ -300,7 +300,7 @@ impl Transfer<'_> {
                     "{reason} and asks to come back in {minutes} minutes"
                 )));
             }
-            let pause = self.patience.pause_after(failures).max(wait);
+            let pause = self.retries.pause_after(failures).max(wait);
             (self.progress)(Progress::Waiting { pause, reason });
             self.sleep(pause)?;
         }
@@ -340,8 +340,8 @@ impl Transfer<'_> {
         secured.map_err(|cause| FetchError::not_written(&path, INSTALLED, cause))
     }
 
-    fn broken(&self, trouble: TransferError) -> Break {
-        match trouble {
+    fn broken(&self, cause: TransferError) -> Break {
+        match cause {
             TransferError::Stopped => Break::Lasting(FetchError::Stopped),
             TransferError::Unreachable(reason) if self.elsewhere => self.lasting(&reason),
             TransferError::Unreachable(reason) | TransferError::Passing(reason) => passing(&reason),
@@ -383,16 +383,16 @@ impl Throughput {
 
     /// Counts bytes that came. Where too few did in the time of a stall, that is a
     /// break.
-    fn check(&mut self, count: usize, patience: &Retries) -> Result<(), Break> {
+    fn check(&mut self, count: usize, retries: &Retries) -> Result<(), Break> {
         self.bytes += count as u64;
-        if self.since.elapsed() < patience.stall {
+        if self.since.elapsed() < retries.stall {
             return Ok(());
         }
         let bytes = std::mem::replace(self, Self::new()).bytes;
-        match bytes < patience.min_bytes {
+        match bytes < retries.min_bytes {
             true => Err(passing(&format!(
                 "only {bytes} bytes came in {} s",
-                patience.stall.as_secs()
+                retries.stall.as_secs()
             ))),
             false => Ok(()),
         }

@@ -29,8 +29,8 @@ fn a_file_is_fetched_read_and_installed() {
         bytes: size,
         of: Some(size),
     };
-    assert!(bench.heard.contains(&last), "{:?}", bench.heard);
-    assert_eq!(bench.heard.last(), Some(&Progress::Reading));
+    assert!(bench.reported.contains(&last), "{:?}", bench.reported);
+    assert_eq!(bench.reported.last(), Some(&Progress::Reading));
 
     let path = fetched.install(&bench.networks, &[2.0]).unwrap();
     assert_eq!(path, bench.networks.path("mine").unwrap());
@@ -301,12 +301,12 @@ fn headway_gives_new_tries() {
 }
 
 /// An order that gives a connection a second to bring so many bytes.
-fn impatient(server: &Server, tries: u32, min_bytes: u64) -> FetchRequest {
+fn few_retries(server: &Server, tries: u32, min_bytes: u64) -> FetchRequest {
     FetchRequest {
         name: "mine".to_owned(),
         source: url(server, "/a"),
         replace: false,
-        patience: Retries {
+        retries: Retries {
             tries,
             pause: Duration::ZERO,
             stall: Duration::from_secs(1),
@@ -321,7 +321,7 @@ fn silence_counts_as_a_break() {
     let server = Server::new(Remote::new(small()), &silent);
     let bench = Bench::new();
     // A busy machine may be silent more often than the server is.
-    let order = impatient(&server, 20, 1);
+    let order = few_retries(&server, 20, 1);
     let mut waits = Vec::new();
     let mut progress = |progress| {
         if let Progress::Waiting { reason, .. } = progress {
@@ -341,7 +341,7 @@ fn silence_counts_as_a_break() {
 fn next_to_nothing_counts_as_a_break() {
     let server = Server::new(Remote::new(small()), &[Behaviour::Dribble; 3]);
     let bench = Bench::new();
-    let order = impatient(&server, 3, 1000);
+    let order = few_retries(&server, 3, 1000);
     let error = fetch(&order, &bench.networks, &mut |_| {}, &|| false).unwrap_err();
     let words = error.to_string();
     assert!(

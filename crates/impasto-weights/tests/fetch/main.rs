@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 
 use server::Server;
 
-/// A folder for networks, and what was heard while fetching into it.
+/// A folder for networks, and what was reported while fetching into it.
 struct Bench {
     _home: tempfile::TempDir,
     networks: Networks,
-    heard: Vec<Progress>,
+    reported: Vec<Progress>,
 }
 
 impl Bench {
@@ -29,7 +29,7 @@ impl Bench {
         Self {
             _home: home,
             networks,
-            heard: Vec::new(),
+            reported: Vec::new(),
         }
     }
 
@@ -47,7 +47,7 @@ impl Bench {
             name: "mine".to_owned(),
             source,
             replace: false,
-            patience: Retries {
+            retries: Retries {
                 tries: 3,
                 pause: Duration::ZERO,
                 stall: Duration::from_secs(20),
@@ -59,7 +59,7 @@ impl Bench {
             if let Progress::Receiving { bytes, .. } = progress {
                 received.set(bytes);
             }
-            self.heard.push(progress);
+            self.reported.push(progress);
         };
         fetch(&order, &self.networks, &mut progress, &|| {
             stop(received.get())
@@ -92,7 +92,7 @@ impl Bench {
 
     /// The reasons for which it was waited.
     fn waits(&self) -> Vec<&str> {
-        let reasons = self.heard.iter().filter_map(|progress| match progress {
+        let reasons = self.reported.iter().filter_map(|progress| match progress {
             Progress::Waiting { reason, .. } => Some(reason.as_str()),
             _ => None,
         });
@@ -101,7 +101,7 @@ impl Bench {
 
     /// Why the mirror was given up.
     fn elsewhere(&self) -> Option<&str> {
-        self.heard.iter().find_map(|progress| match progress {
+        self.reported.iter().find_map(|progress| match progress {
             Progress::Elsewhere { reason, .. } => Some(reason.as_str()),
             _ => None,
         })

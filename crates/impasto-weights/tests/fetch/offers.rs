@@ -38,7 +38,7 @@ fn an_official_file_is_checked_against_its_digest() {
     assert_eq!(fetched.about.source_sha256.as_ref(), Some(&digest));
     assert_eq!(fetched.about.licence.as_deref(), Some("BSD-3-Clause"));
     let checked = |progress: &Progress| matches!(progress, Progress::Checking { .. });
-    assert!(bench.heard.iter().any(checked));
+    assert!(bench.reported.iter().any(checked));
 
     let mut bench = Bench::new();
     let error = bench
@@ -49,7 +49,7 @@ fn an_official_file_is_checked_against_its_digest() {
     assert!(bench.files().is_empty());
     assert!(bench.nothing_installed());
     // Nor is it read.
-    assert!(!bench.heard.contains(&Progress::Reading));
+    assert!(!bench.reported.contains(&Progress::Reading));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn without_a_network_the_way_by_hand_is_told() {
     assert!(error.ends_with(&advice), "{error}");
     // The mirror was asked once, the official address as often as there are tries.
     let asked = |progress: &&Progress| matches!(progress, Progress::Connecting { .. });
-    assert_eq!(bench.heard.iter().filter(asked).count(), 1 + 3);
+    assert_eq!(bench.reported.iter().filter(asked).count(), 1 + 3);
     assert!(bench.files().is_empty());
 }
 

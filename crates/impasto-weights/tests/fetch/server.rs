@@ -151,7 +151,7 @@ impl Drop for Server {
 }
 
 fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let request = hear(&stream)?;
+    let request = read_request(&stream)?;
     let (remote, behaviour) = {
         let mut state = state.lock().unwrap();
         state.requests.push(request.clone());
@@ -265,7 +265,7 @@ fn wait(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(|_| ())
 }
 
-fn hear(stream: &TcpStream) -> std::io::Result<Request> {
+fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
     let path = first.split(' ').nth(1).unwrap_or_default();

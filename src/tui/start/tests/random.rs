@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::tui::start::browser;
-use crate::tui::start::gallery::MOST_LOOKS;
+use crate::tui::start::gallery::MAX_LOOKS;
 
 /// Answers the effects as the world would, at once.
 fn answer(start: &mut Start, effects: Vec<Effect>, library: &Library) {
@@ -126,7 +126,7 @@ fn whatever_is_pressed_nothing_breaks() {
                 }
                 assert!(!list.filter.chars().any(char::is_control));
             }
-            assert!(start.gallery.count() <= MOST_LOOKS);
+            assert!(start.gallery.count() <= MAX_LOOKS);
             if random.gen_range(0..8) == 0 {
                 drawn(&start, (window.width, window.height));
             }

@@ -14,11 +14,11 @@ use impasto_graphics::terminal::tmux::{self, Outer};
 use impasto_graphics::terminal::{Answer, Capabilities, Graphics, Terminal};
 use rustix::io::{Errno, ioctl_fionread, read};
 
-use super::{InputEvent, LONGEST_PASTE, keys};
+use super::{InputEvent, MAX_PASTE, keys};
 
 /// A terminal that has not answered by now will not. Nobody waits, so this may
 /// be longer than the slowest line takes.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// A lone `ESC` is the key if nothing follows it for this long. Longer than
 /// usual: the rest of a reply may be in another packet.
 const ESCAPE_KEY: Duration = Duration::from_millis(150);
@@ -27,7 +27,7 @@ const STALE: Duration = Duration::from_secs(1);
 /// Bytes taken in at once; each may be a key.
 const BYTES: usize = 256;
 /// Bytes of a paste that are kept.
-const PASTE_BYTES: usize = 4 * LONGEST_PASTE;
+const PASTE_BYTES: usize = 4 * MAX_PASTE;
 const PASTE_BEGINS: Sequence<'_> = Sequence::Csi {
     parameters: b"200",
     last: b'~',
@@ -60,7 +60,7 @@ impl TerminalQuery {
             outer: None,
             bytes: Vec::new(),
             paste: None,
-            deadline: now + PATIENCE,
+            deadline: now + TIMEOUT,
             last_read: now,
         }
     }
@@ -159,9 +159,7 @@ impl TerminalQuery {
     fn pasted(&mut self) -> Option<InputEvent> {
         let bytes = self.paste.take()?;
         let text = String::from_utf8_lossy(&bytes);
-        Some(InputEvent::Paste(
-            text.chars().take(LONGEST_PASTE).collect(),
-        ))
+        Some(InputEvent::Paste(text.chars().take(MAX_PASTE).collect()))
     }
 
     /// Gives up what was begun and will not end.
@@ -204,12 +202,12 @@ mod tests {
 
     /// A terminal that answers what the test writes.
     struct Scripted {
-        asking: TerminalQuery,
+        query: TerminalQuery,
         near: UnixStream,
         far: UnixStream,
         now: Instant,
         events: Vec<InputEvent>,
-        told: Option<Capabilities>,
+        answered: Option<Capabilities>,
     }
 
     impl Scripted {
@@ -226,31 +224,31 @@ mod tests {
             let (near, far) = UnixStream::pair().unwrap();
             let now = Instant::now();
             Self {
-                asking: TerminalQuery::begin(&terminal, now),
+                query: TerminalQuery::begin(&terminal, now),
                 near,
                 far,
                 now,
                 events: Vec::new(),
-                told: None,
+                answered: None,
             }
         }
 
         /// The terminal sends so much, and time passes.
         fn send(&mut self, bytes: &[u8], milliseconds: u64) {
             self.far.write_all(bytes).unwrap();
-            while ioctl_fionread(&self.near).unwrap() > 0 && self.told.is_none() {
+            while ioctl_fionread(&self.near).unwrap() > 0 && self.answered.is_none() {
                 let keyboard = self.near.as_fd();
                 let events = &mut self.events;
-                self.asking.read(keyboard, self.now, events).unwrap();
-                self.told = self.asking.turn(self.now, events);
+                self.query.read(keyboard, self.now, events).unwrap();
+                self.answered = self.query.turn(self.now, events);
             }
             self.pass(milliseconds);
         }
 
         fn pass(&mut self, milliseconds: u64) {
             self.now += Duration::from_millis(milliseconds);
-            if self.told.is_none() {
-                self.told = self.asking.turn(self.now, &mut self.events);
+            if self.answered.is_none() {
+                self.answered = self.query.turn(self.now, &mut self.events);
             }
         }
 
@@ -273,10 +271,10 @@ mod tests {
     fn kitty_tells_all_it_can() {
         let mut scripted = Scripted::new();
         scripted.send(KITTY, 0);
-        let told = scripted.told.unwrap();
-        assert_eq!(told.pane, Graphics::Kitty);
-        assert_eq!(told.cell, Some((9, 18)));
-        assert!(!told.tmux);
+        let answered = scripted.answered.unwrap();
+        assert_eq!(answered.pane, Graphics::Kitty);
+        assert_eq!(answered.cell, Some((9, 18)));
+        assert!(!answered.tmux);
         assert_eq!(scripted.events, []);
     }
 
@@ -285,10 +283,10 @@ mod tests {
         for (reply, graphics) in [(KITTY, Graphics::Kitty), (SIXEL, Graphics::Sixel)] {
             let mut scripted = Scripted::new();
             for (index, byte) in reply.iter().enumerate() {
-                assert!(scripted.told.is_none(), "{index}");
+                assert!(scripted.answered.is_none(), "{index}");
                 scripted.send(&[*byte], 20);
             }
-            assert_eq!(scripted.told.unwrap().pane, graphics);
+            assert_eq!(scripted.answered.unwrap().pane, graphics);
             assert_eq!(scripted.events, []);
         }
     }
@@ -298,10 +296,10 @@ mod tests {
         let mut scripted = Scripted::new();
         scripted.send(b"a", 10);
         scripted.send(b"b\x1b_Gi=31;OK\x1b\\c\x1b_Gi=32;E\x1b\\d", 10);
-        assert!(scripted.told.is_none());
+        assert!(scripted.answered.is_none());
         scripted.send(b"\x1bP>|kitty(0.36.4)\x1b\\e\x1b[?62;cf", 10);
         assert_eq!(scripted.typed(), "abcdef");
-        assert_eq!(scripted.told.unwrap().pane, Graphics::Kitty);
+        assert_eq!(scripted.answered.unwrap().pane, Graphics::Kitty);
     }
 
     #[test]
@@ -309,9 +307,9 @@ mod tests {
         let mut scripted = Scripted::new();
         scripted.send(b"q", 4990);
         assert_eq!(scripted.typed(), "q");
-        assert!(scripted.told.is_none());
+        assert!(scripted.answered.is_none());
         scripted.pass(20);
-        assert!(scripted.told.is_some());
+        assert!(scripted.answered.is_some());
     }
 
     #[test]
@@ -332,7 +330,7 @@ mod tests {
         scripted.send(b"\x1b[?6", 1100);
         scripted.send(b"x", 5000);
         assert_eq!(scripted.typed(), "x");
-        assert!(scripted.told.is_some());
+        assert!(scripted.answered.is_some());
     }
 
     #[test]
@@ -340,15 +338,15 @@ mod tests {
         let mut scripted = Scripted::new();
         scripted.pass(4000);
         scripted.send(KITTY, 0);
-        assert_eq!(scripted.told.unwrap().pane, Graphics::Kitty);
+        assert_eq!(scripted.answered.unwrap().pane, Graphics::Kitty);
         assert_eq!(scripted.events, []);
         // It began in time: its end is waited for.
         let mut scripted = Scripted::new();
         scripted.pass(4900);
         scripted.send(b"\x1b[?62", 200);
-        assert!(scripted.told.is_none());
+        assert!(scripted.answered.is_none());
         scripted.send(b";4c", 0);
-        assert_eq!(scripted.told.unwrap().pane, Graphics::Sixel);
+        assert_eq!(scripted.answered.unwrap().pane, Graphics::Sixel);
         assert_eq!(scripted.events, []);
     }
 
@@ -362,7 +360,7 @@ mod tests {
         // Pressed twice, or with another after it.
         scripted.send(b"\x1b\x1b[?62c", 0);
         assert_eq!(scripted.typed(), "\u{1b}\u{1b}");
-        assert!(scripted.told.is_some());
+        assert!(scripted.answered.is_some());
     }
 
     #[test]
@@ -377,11 +375,11 @@ mod tests {
             let mut scripted = Scripted::new();
             let much: Vec<u8> = junk.iter().copied().cycle().take(10_240).collect();
             scripted.send(&much, 0);
-            assert!(scripted.asking.bytes.len() <= 2 * BYTES + 1024);
+            assert!(scripted.query.bytes.len() <= 2 * BYTES + 1024);
             scripted.pass(1100);
-            assert!(scripted.asking.bytes.is_empty());
+            assert!(scripted.query.bytes.is_empty());
             scripted.send(b"\x1b[?62;4c", 0);
-            assert_eq!(scripted.told.unwrap().pane, Graphics::Sixel);
+            assert_eq!(scripted.answered.unwrap().pane, Graphics::Sixel);
         }
     }
 
@@ -405,28 +403,28 @@ mod tests {
         let Some(InputEvent::Paste(text)) = scripted.events.pop() else {
             panic!("no paste");
         };
-        assert_eq!(text.len(), LONGEST_PASTE);
+        assert_eq!(text.len(), MAX_PASTE);
         scripted.send(KITTY, 0);
-        assert!(scripted.told.is_some());
+        assert!(scripted.answered.is_some());
     }
 
     #[test]
     fn within_tmux_both_answers_are_waited_for() {
         let mut scripted = Scripted::new();
         let (sender, receiver) = sync_channel(1);
-        scripted.asking.terminal.multiplexer = true;
-        scripted.asking.terminal.tmux = true;
-        scripted.asking.tmux = Some(receiver);
+        scripted.query.terminal.multiplexer = true;
+        scripted.query.terminal.tmux = true;
+        scripted.query.tmux = Some(receiver);
         scripted.send(b"\x1b[?1;2c", 0);
-        assert!(scripted.told.is_none());
+        assert!(scripted.answered.is_none());
         let outer = Outer::read("xterm-kitty|kitty(0.36.4)|RGB|8|16|1");
         sender.send(outer).unwrap();
         scripted.pass(10);
-        assert!(scripted.told.is_none());
+        assert!(scripted.answered.is_none());
         scripted.send(b"\x1b_Gi=31;OK\x1b\\", 0);
-        let told = scripted.told.unwrap();
-        assert_eq!((told.pane, told.tmux), (Graphics::Kitty, true));
-        assert_eq!(told.cell, Some((8, 16)));
-        assert_eq!(told.print, Graphics::HalfBlocks);
+        let answered = scripted.answered.unwrap();
+        assert_eq!((answered.pane, answered.tmux), (Graphics::Kitty, true));
+        assert_eq!(answered.cell, Some((8, 16)));
+        assert_eq!(answered.print, Graphics::HalfBlocks);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 /// A reply is there at once, where keys take their time.
-const LONGEST: Duration = Duration::from_millis(200);
+const MAX_LENGTH: Duration = Duration::from_millis(200);
 
 /// Knows stray replies among crossterm's events.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl StrayReplies {
         let Some(began) = self.began else {
             return false;
         };
-        if now.saturating_duration_since(began) > LONGEST || is_control(key) {
+        if now.saturating_duration_since(began) > MAX_LENGTH || is_control(key) {
             self.began = None;
             return false;
         }

@@ -1,4 +1,4 @@
-//! The broken files under `tests/presets`: one mistake each, told with its place.
+//! The broken files under `tests/presets`: one mistake each, reported with its place.
 
 use super::*;
 

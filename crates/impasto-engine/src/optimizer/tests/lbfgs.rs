@@ -34,7 +34,7 @@ struct Plain {
     trial: Option<(Tensor, f64, u32)>,
     preconditioner: SpectralPreconditioner,
     status: Status,
-    told: bool,
+    notified: bool,
 }
 
 fn dot(a: &Tensor, b: &Tensor) -> f64 {
@@ -51,7 +51,7 @@ impl Plain {
             trial: None,
             preconditioner: SpectralPreconditioner::for_image(image).unwrap(),
             status: Status::default(),
-            told: false,
+            notified: false,
         }
     }
 
@@ -72,7 +72,7 @@ impl Plain {
                     }
                 }
                 self.caution = (2.0 * self.caution).min(1.0);
-                self.told &= loss >= before - slack;
+                self.notified &= loss >= before - slack;
             } else if rejected < MAX_REJECTED {
                 self.status.accepted = false;
                 let shorter = promised / (2.0 * (promised - (loss - before)));
@@ -85,10 +85,10 @@ impl Plain {
                 self.status.accepted = false;
                 if self.pairs.is_empty() {
                     self.caution *= 0.1;
-                    self.status.settled += u32::from(!self.told);
-                    self.told = true;
+                    self.status.settled += u32::from(!self.notified);
+                    self.notified = true;
                 } else {
-                    self.status.restarts += u32::from(!self.told);
+                    self.status.restarts += u32::from(!self.notified);
                     self.pairs.clear();
                 }
                 return self.go_on(from, before, slope);
@@ -188,7 +188,7 @@ fn a_bad_step_is_taken_back_and_counted() {
         take_step(&mut lbfgs, loss, &gradient, device);
         assert!(status(&lbfgs).accepted);
         // A loss that only ever rises, wherever it is asked for: each image comes
-        // nearer to the start, and in the end that is told, once.
+        // nearer to the start, and in the end that is reported, once.
         let mut distance = f64::INFINITY;
         for rejected in 0..2 * MAX_REJECTED {
             take_step(&mut lbfgs, loss + 1.0, &gradient, device);

@@ -13,7 +13,7 @@ use crate::ipc::frame::{Kind, json, plain, read};
 /// Sends these bytes and gives what comes back until the line ends.
 fn answer(engine: &Engine, bytes: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(engine.socket()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     // The engine may have closed it by now.
     let _ = stream.write_all(bytes);
     let mut back = Vec::new();
@@ -159,7 +159,7 @@ fn no_bytes_bring_the_engine_down() {
         }
         drop(stream);
         if round % 100 == 0 {
-            engine.tell(&step(round));
+            engine.emit(&step(round));
             assert_eq!(next(&good), step(round));
         }
         while let Some(command) = engine.server().try_recv() {
