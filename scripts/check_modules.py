@@ -8,6 +8,7 @@
 - Sibling modules do not import each other in a circle, at any depth: what two modules
   share belongs to a third one. A module and the modules inside it count as one.
 - A module listed in FORBIDDEN does not import the other one.
+- Only the dashboard's update function assigns to a field of its state, `app`.
 
 Tests are left out. The source is read as text: `use` declarations, and paths that begin
 with `crate::`, `super::` or `self::`. Names that a module re-exports count as imports of
@@ -38,6 +39,10 @@ FORBIDDEN = [
     ("impasto", "tui::app", "tui::update"),
     ("impasto", "tui::update", "tui::view"),
 ]
+
+# Assignments to the state of the dashboard, and who may make them.
+ASSIGNMENT = re.compile(r"\bapp(?:\.\w+)+ [-+*/]?= ")
+ASSIGNING = ("app", "update")
 
 
 def crates():
@@ -183,6 +188,16 @@ def main():
                 problems.append(f"{manifest.relative_to(ROOT)}: {name} must not depend on {library}")
         crate = Crate(name, manifest.parent / "src")
         siblings = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        if name == "impasto":
+            for module, files in crate.sources.items():
+                if module[:1] != ("tui",) or module[1:2] in [(part,) for part in ASSIGNING]:
+                    continue
+                for path, text in files:
+                    for match in ASSIGNMENT.finditer(text):
+                        line = text.count("\n", 0, match.start()) + 1
+                        problems.append(
+                            f"{path.relative_to(ROOT)}:{line}: only tui::update changes the state: {match[0]}"
+                        )
         for module, target, place in crate.imports():
             common = 0
             while common < min(len(module), len(target)) and module[common] == target[common]:

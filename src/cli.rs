@@ -37,7 +37,7 @@ Examples:
 
 `impasto help COMMAND` describes a command.";
 
-/// Paint one picture in the manner of another: neural style transfer from a
+/// Paint one picture in the style of another: neural style transfer from a
 /// terminal.
 ///
 /// Without a command it opens a start screen, to choose two pictures and a
@@ -66,7 +66,7 @@ pub struct StartArgs {
 /// How the dashboard looks.
 #[derive(Debug, Args)]
 pub struct ScreenArgs {
-    /// Show a progress line rather than the dashboard
+    /// Show a progress line instead of the dashboard
     #[arg(long)]
     pub headless: bool,
 
@@ -77,6 +77,7 @@ pub struct ScreenArgs {
     /// The dashboard's colours
     #[arg(
         long,
+        value_enum,
         value_name = "THEME",
         default_value_t,
         env = "IMPASTO_THEME",
@@ -84,13 +85,19 @@ pub struct ScreenArgs {
     )]
     pub theme: Palette,
 
-    /// Leave the mouse to the terminal, to select text with
+    /// Do not capture the mouse, so that the terminal can select text
     #[arg(long, help_heading = "Dashboard")]
     pub no_mouse: bool,
 
-    /// How pictures are drawn: auto, pixels where the terminal has them, or
-    /// cells, which take few bytes
-    #[arg(long, value_name = "WAY", default_value_t, help_heading = "Dashboard")]
+    /// How pictures are drawn: auto, pixels (kitty, iTerm2, sixel), or cells,
+    /// which need few bytes
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WAY",
+        default_value_t,
+        help_heading = "Dashboard"
+    )]
     pub graphics: Mode,
 }
 
@@ -113,7 +120,7 @@ pub enum Command {
     Measure(MeasureArgs),
     Bench(BenchArgs),
     Fit(FitArgs),
-    /// Tell what is here, what is wrong and how to mend it
+    /// Check the installation and report what to fix
     #[command(after_help = "\
 Example:\n  impasto doctor")]
     Doctor,
@@ -121,11 +128,11 @@ Example:\n  impasto doctor")]
     Man(ManArgs),
 }
 
-/// Paint CONTENT in the manner of STYLE
+/// Paint CONTENT in the style of STYLE
 ///
 /// CONTENT and STYLE are JPEG, PNG, WebP, TIFF or BMP files. The picture is
 /// saved when the run ends and also when Ctrl-C ends it early; a PNG carries
-/// the recipe it was painted by in its metadata.
+/// its recipe in its metadata.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -136,10 +143,10 @@ Examples:
   impasto run photo.jpg painting.jpg --headless --events - | jq .total
   impasto run --recipe result.png photo.jpg painting.jpg -o again.png")]
 pub struct RunArgs {
-    /// The picture that says what to paint
+    /// The content picture: what to paint
     pub content: PathBuf,
 
-    /// The picture that says how to paint
+    /// The style picture: how to paint it
     pub style: PathBuf,
 
     /// Where to save the picture: .png, .jpg, .webp, .tif or .bmp [default:
@@ -150,21 +157,20 @@ pub struct RunArgs {
     #[command(flatten)]
     pub preset: PresetArgs,
 
-    /// Paint again by the recipe inside a PNG that impasto made, in place of a
-    /// preset
+    /// Use the recipe inside a PNG painted by impasto instead of a preset
     #[arg(long, value_name = "PICTURE.png", conflicts_with = "preset")]
     pub recipe: Option<PathBuf>,
 
-    /// Long side of the last scale in pixels; the scales before it shrink or
-    /// grow with it
+    /// Long side of the last scale in pixels; earlier scales
+    /// change in proportion
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub size: Option<u32>,
 
-    /// Iterations of every scale
+    /// Iterations at every scale
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub iterations: Option<u32>,
 
-    /// Seed of the noise that a preset with `start: noise` begins with
+    /// Seed of the noise for `start: noise`
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
@@ -177,8 +183,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub screen: ScreenArgs,
 
-    /// Append one JSON object a line to FILE, or print them with - in place of
-    /// the dashboard: started, step, finished, failed and a few more
+    /// Append events as JSON lines to FILE, or print them with - instead of the
+    /// dashboard: started, step, finished, failed and others
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 }
@@ -186,13 +192,13 @@ pub struct RunArgs {
 /// Where a run is kept, and what becomes of it without a terminal.
 #[derive(Clone, Debug, Args)]
 pub struct KeepArgs {
-    /// Keep the run in this folder, which must be new or empty [default: one of
-    /// its own among `impasto runs list`]
+    /// Keep the run in this folder, which must be new or empty [default: a new
+    /// folder, listed by `impasto runs list`]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
 
-    /// When the terminal goes away: paint on (detach), or save the picture so
-    /// far and end (stop)
+    /// When the terminal closes: continue in the background (detach), or save
+    /// the picture and end (stop)
     #[arg(long, value_name = "WAY", default_value = "detach")]
     pub on_hangup: OnHangup,
 }
@@ -207,8 +213,8 @@ pub enum OnHangup {
 /// Which run a command is about.
 #[derive(Clone, Debug, Args)]
 pub struct WhichRun {
-    /// The run's name, as `impasto runs list` shows it, or a beginning that no
-    /// other has [default: the latest that fits]
+    /// The run's name, as `impasto runs list` shows it, or a unique prefix of it
+    /// [default: the latest suitable run]
     #[arg(conflicts_with = "run_dir")]
     pub run: Option<String>,
 
@@ -217,10 +223,10 @@ pub struct WhichRun {
     pub run_dir: Option<PathBuf>,
 }
 
-/// Open the dashboard on a run that is being painted
+/// Open the dashboard of a running run
 ///
-/// Any number of terminals may be attached: the first steers, the others watch.
-/// `q` leaves the run painting, or stops it.
+/// Several terminals can attach: the first controls the run, the others watch.
+/// `q` detaches or stops the run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -231,7 +237,7 @@ pub struct AttachArgs {
     #[command(flatten)]
     pub which: WhichRun,
 
-    /// Only watch, also when nobody else steers
+    /// Only watch, even if nobody controls the run
     #[arg(long)]
     pub watch: bool,
 
@@ -239,7 +245,7 @@ pub struct AttachArgs {
     pub screen: ScreenArgs,
 }
 
-/// End a run that is being painted, with its picture saved
+/// Stop a running run and save its picture
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -250,10 +256,10 @@ pub struct StopArgs {
     pub which: WhichRun,
 }
 
-/// Go on with a run that was interrupted or stopped, from its last checkpoint
+/// Resume an interrupted or stopped run from its last checkpoint
 ///
-/// A checkpoint is written every few seconds. On the CPU the picture becomes
-/// the one that the unbroken run would have painted.
+/// A checkpoint is written every few seconds. On the CPU the result is
+/// identical to that of an uninterrupted run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -266,16 +272,16 @@ pub struct ResumeArgs {
     #[command(flatten)]
     pub screen: ScreenArgs,
 
-    /// Append one JSON object a line to FILE, or print them with -
+    /// Append events as JSON lines to FILE, or print them with -
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 
-    /// Save the picture as FILE rather than where the run has it
+    /// Save the picture as FILE instead of the run's own output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Replace the file where the run saves its picture, even if this run did not
-    /// write it; without this you are asked
+    /// Replace the run's output file even if this run did not write it; without
+    /// this option you are asked
     #[arg(long, conflicts_with = "output")]
     pub replace: bool,
 }
@@ -302,8 +308,8 @@ pub struct PresetArgs {
     #[arg(long, value_name = "NAME")]
     pub network: Option<String>,
 
-    /// Change one key of the preset, such as style.layers.relu3_1=0.5 or
-    /// start=noise; may be given more than once
+    /// Set one key of the preset, such as style.layers.relu3_1=0.5 or
+    /// start=noise; can be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
 }
@@ -330,20 +336,18 @@ pub struct ComputeArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// What the network computes in: float32, bfloat16, tf32 (NVIDIA GPUs), or
-    /// auto, the fastest of them that brings the same losses on the device
-    #[arg(long, value_name = "PRECISION", default_value_t)]
+    /// Number format of the network: float32, bfloat16, tf32 (NVIDIA GPUs), or
+    /// auto, the fastest with the same losses on this device
+    #[arg(long, value_enum, value_name = "PRECISION", default_value_t)]
     pub precision: PrecisionChoice,
 
-    /// Pass the picture through the network in tiles of so many pixels on each
-    /// side [default: as few tiles as memory allows]
+    /// Split the picture into tiles with this side length [default: as few tiles
+    /// as memory allows]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(64..=16384))]
     pub tile: Option<u32>,
 
-    /// What to do should memory run out: go on in smaller tiles (tile), and if
-    /// that is not enough at a smaller size (shrink), or end with the picture so
-    /// far (stop)
-    #[arg(long, value_name = "WAY", default_value_t)]
+    /// What to do when memory runs out
+    #[arg(long, value_enum, value_name = "WAY", default_value_t)]
     pub out_of_memory: Shortage,
 }
 
@@ -358,7 +362,7 @@ impl From<&ComputeArgs> for Compute {
     }
 }
 
-/// Paint a bundled photograph in the manner of a bundled painting
+/// Paint a bundled photograph in the style of a bundled painting
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -410,14 +414,14 @@ pub enum PresetsCommand {
         #[arg(required = true)]
         files: Vec<String>,
     },
-    /// Print the folder where presets of your own are found
+    /// Print the folder for your own presets
     Path,
 }
 
 /// List, fetch and import networks
 ///
-/// VGG-16 is part of the program. What is fetched or imported under a name is a
-/// network by that name: `network: NAME` in a preset, or --network NAME.
+/// VGG-16 is part of the program. Use other networks by the name under which they were
+/// fetched or imported: `network: NAME` in a preset, or --network NAME.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -432,9 +436,9 @@ pub enum WeightsCommand {
     Fetch(FetchArgs),
     /// Install a network from a file: safetensors, or PyTorch's .pth and .pt
     Import(ImportArgs),
-    /// Read installed networks whole and check them
+    /// Verify installed networks by reading them completely
     Verify {
-        /// A network's name; all that are installed if left out
+        /// A network's name [default: all installed networks]
         name: Option<String>,
     },
     /// Print the folder where networks are installed
@@ -443,15 +447,15 @@ pub enum WeightsCommand {
 
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// What to fetch, as `impasto weights list` names it; with --from, what to
-    /// call it
+    /// The network's name, from `impasto weights list`; with --from, a name of
+    /// your choice
     pub name: String,
 
     /// Fetch from this address or file
     #[arg(long, value_name = "URL|FILE")]
     pub from: Option<String>,
 
-    /// What the network expects as its input, where its file does not say:
+    /// The network's input convention if its file does not state it:
     /// bgr-minus-mean or rgb-imagenet
     #[arg(long, value_name = "CONVENTION")]
     pub convention: Option<Convention>,
@@ -463,14 +467,14 @@ pub struct FetchArgs {
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The file to read; no more than its convolutions is taken from it
+    /// The file to read; only its convolutions are used
     pub file: PathBuf,
 
-    /// What to call the network [default: the file's name without its extension]
+    /// A name for the network [default: the file name without its extension]
     #[arg(long)]
     pub name: Option<String>,
 
-    /// What the network expects as its input, where its file does not say:
+    /// The network's input convention if its file does not state it:
     /// bgr-minus-mean or rgb-imagenet
     #[arg(long, value_name = "CONVENTION")]
     pub convention: Option<Convention>,
@@ -482,8 +486,8 @@ pub struct ImportArgs {
 
 /// Measure the losses of any picture
 ///
-/// Nothing is resized where the three pictures have one size. Otherwise CONTENT
-/// takes IMAGE's size and STYLE's long side IMAGE's long side.
+/// Pictures of equal size are not resized. Otherwise CONTENT is resized to the size
+/// of IMAGE, and the long side of STYLE to the long side of IMAGE.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -493,10 +497,10 @@ pub struct MeasureArgs {
     /// The picture to measure
     pub image: PathBuf,
 
-    /// What it should show
+    /// The content picture
     pub content: PathBuf,
 
-    /// How it should look
+    /// The style picture
     pub style: PathBuf,
 
     #[command(flatten)]
@@ -511,11 +515,11 @@ pub struct MeasureArgs {
     pub json: bool,
 }
 
-/// Time the loop that paints, on this machine
+/// Benchmark painting on this machine
 ///
-/// Paints the bundled pictures, pressed into squares, by the preset
-/// neural-style with Adam, or as the flags say. Times are medians of steady
-/// iterations; operations are counted, not measured.
+/// Paints the bundled pictures, resized to squares, with the preset neural-style and
+/// Adam unless flags change that. Times are medians after a warm-up; operations are
+/// counted, not measured.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -523,12 +527,12 @@ Examples:
   impasto bench --sizes 256,512,1024 --precision float32
   impasto bench --sizes 512 --set optimizer=lbfgs --json")]
 pub struct BenchArgs {
-    /// Sizes in pixels, of pictures as high as they are wide
+    /// Side lengths of the square pictures, in pixels
     #[arg(long, value_name = "PIXELS,…", value_delimiter = ',', default_value = "256,512",
         value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub sizes: Vec<u32>,
 
-    /// Iterations to time [default: as many as a few seconds hold]
+    /// Iterations to time [default: a few seconds' worth]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,
 
@@ -538,16 +542,16 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub compute: ComputeArgs,
 
-    /// Print a JSON array with an object for every timing
+    /// Print a JSON array with one object per timing
     #[arg(long)]
     pub json: bool,
 }
 
-/// Tell which sizes fit into memory
+/// Estimate which sizes fit into memory
 ///
-/// What painting takes is computed, and compared with what is free. A picture
-/// that is too large for one piece is painted in tiles, with the same losses,
-/// by itself; tiles look at some pixels twice and take longer.
+/// The memory that painting needs is computed and compared with the free memory. A
+/// picture that does not fit as a whole is painted in tiles, with the same losses;
+/// tiles overlap and take longer.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -555,7 +559,7 @@ Examples:
   impasto fit photo.jpg --preset poster
   impasto fit --memory 16 --set optimizer=adam --json")]
 pub struct FitArgs {
-    /// A picture whose shape counts [default: 4 to 3]
+    /// A picture whose aspect ratio is used [default: 4:3]
     pub content: Option<PathBuf>,
 
     /// Sizes to estimate: the long side in pixels
@@ -563,7 +567,7 @@ pub struct FitArgs {
         value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub sizes: Vec<u32>,
 
-    /// Count with so many gigabytes rather than with what is free here
+    /// Assume this many gigabytes of memory instead of what is free
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     pub memory: Option<f64>,
 
@@ -595,7 +599,7 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Print the manual page, of one command if it is named
+/// Print the manual page of impasto or of one command
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

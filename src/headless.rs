@@ -37,9 +37,9 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 pub enum Leave {
     /// Stops it; the picture is saved. A hangup too.
     Stop,
-    /// As [`Leave::Stop`], but the run goes on when the terminal goes away.
+    /// As [`Leave::Stop`], but the run continues when the terminal goes away.
     StopUnlessHangup,
-    /// It goes on without anybody looking.
+    /// It continues without anybody looking.
     Detach,
 }
 
@@ -81,7 +81,7 @@ fn handle_events(
     loop {
         match take_leaving_signal(signal, leave) {
             Some(number) if leave == Leave::Detach => {
-                display.line("the run goes on without this terminal");
+                display.line("the run continues without this terminal");
                 return Err((Failure::Stopped(number), None));
             }
             Some(number) => {
@@ -304,7 +304,7 @@ impl Display {
             }
             Event::Started { device, job, .. } => {
                 self.line(&format!(
-                    "painting {} in the manner of {} with preset {} on {device}",
+                    "painting {} in the style of {} with preset {} on {device}",
                     display_path(Path::new(&job.content.file)),
                     display_path(Path::new(&job.style.file)),
                     display_path(Path::new(&job.preset.name)),

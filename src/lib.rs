@@ -1,4 +1,4 @@
-//! impasto paints one picture in the manner of another: optimisation-based
+//! impasto paints one picture in the style of another: optimisation-based
 //! neural style transfer (Gatys et al. 2016) from a terminal.
 //!
 //! This crate is the program; what it is built from are the crates under `crates/`.
@@ -9,6 +9,8 @@
 //!   [`tui`] is the dashboard. [`pace`] measures for both how fast a run goes,
 //!   and [`output_name`] names a picture that the user did not.
 //! - [`assets`] are the pictures that are part of the program.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod assets;
 pub mod cli;

@@ -32,7 +32,7 @@ impl Pace {
                 step.iteration - last.iteration
             }
             Some(_) => {
-                // It goes on from an earlier point.
+                // It resumes from an earlier point.
                 *self = Self::default();
                 1
             }

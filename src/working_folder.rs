@@ -4,6 +4,8 @@
 //! `main`, where the working folder has no path. So the process is somewhere else
 //! for as long as its libraries are loaded.
 
+#![allow(unsafe_code, reason = "code that runs before main")]
+
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// The deleted folder, while the process is elsewhere; -1 if it was not deleted.

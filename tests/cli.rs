@@ -1,16 +1,17 @@
 //! The built binary, as a user meets it: what it prints, what it refuses, and
 //! with which exit code.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
-const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/night.jpg");
+use common::{CONTENT, IMPASTO, STYLE};
 
 /// Runs impasto in `folder`, with a configuration folder of its own there.
 fn impasto(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_impasto"))
+    Command::new(IMPASTO)
         .args(arguments)
         .current_dir(folder)
         .env("XDG_CONFIG_HOME", folder.join("config"))
@@ -301,7 +302,7 @@ fn doctor_tells_what_is_here() {
 #[test]
 fn a_reader_that_leaves_is_no_failure() {
     let folder = folder();
-    let binary = env!("CARGO_BIN_EXE_impasto");
+    let binary = IMPASTO;
     let script = format!("set -o pipefail; '{binary}' completions bash | head -c 1 >/dev/null");
     let status = Command::new("bash")
         .args(["-c", &script])

@@ -1,6 +1,8 @@
 //! The built binary painting: how far it gets, what it tells on the way, and
 //! what it leaves behind when it is stopped or goes wrong.
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,8 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use impasto_core::picture;
 use serde_json::Value;
 
-const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
-const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/night.jpg");
+use common::{CONTENT, IMPASTO, STYLE};
 
 /// The settings of the oracle's descent.
 const DESCENT: [&str; 8] = [
@@ -30,7 +31,7 @@ const ENDLESS: [&str; 2] = ["--set", "schedule=[{size: 48, iterations: 1000000}]
 
 /// `impasto run` on the bundled pictures, on the CPU, in `folder`.
 fn run(folder: &Path, extra: &[&[&str]]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_impasto"));
+    let mut command = Command::new(IMPASTO);
     let extra = extra.concat();
     let output: &[&str] = if extra.contains(&"-o") {
         &[]
@@ -173,7 +174,7 @@ fn it_falls_as_far_as_the_oracle() {
         .picture;
     picture::save(&content.resized(96, 64), &resized, None).expect("saved");
     let measured = output(
-        Command::new(env!("CARGO_BIN_EXE_impasto"))
+        Command::new(IMPASTO)
             .args(["measure", "out.png", "content.png", STYLE, "--json"])
             .args(&DESCENT[..4])
             .current_dir(folder.path()),
@@ -414,7 +415,7 @@ fn a_picture_that_cannot_be_saved_in_its_place_is_kept_with_the_run() {
 fn without_an_output_the_name_is_made_from_the_pictures() {
     let folder = folder();
     for name in ["china-night.png", "china-night-2.png"] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_impasto"));
+        let mut command = Command::new(IMPASTO);
         command
             .args(["run", CONTENT, STYLE, "--device", "cpu"])
             .args(TINY);
@@ -436,7 +437,7 @@ fn measured(folder: &Path, precision: &str) -> f64 {
     let arguments = [
         "measure", &output, CONTENT, STYLE, "--device", "cpu", "--json",
     ];
-    let mut measure = Command::new(env!("CARGO_BIN_EXE_impasto"));
+    let mut measure = Command::new(IMPASTO);
     let losses = succeed(
         measure
             .args(arguments)
@@ -504,7 +505,7 @@ fn the_last_losses_are_those_of_the_saved_picture() {
             let state: Value = serde_json::from_str(&state).expect("JSON");
             assert_eq!(state["losses"]["total"].as_f64(), Some(saved));
 
-            let mut measure = Command::new(env!("CARGO_BIN_EXE_impasto"));
+            let mut measure = Command::new(IMPASTO);
             let arguments = [
                 "measure", "out.png", CONTENT, STYLE, "--device", "cpu", "--json",
             ];

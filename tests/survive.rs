@@ -1,5 +1,7 @@
 //! Runs that are killed again and again end as the unbroken one does.
 
+mod common;
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -11,11 +13,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use common::IMPASTO;
+
 /// How often a run is killed in all.
 const KILLS: u32 = 50;
 
 fn impasto(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_impasto"));
+    let mut command = Command::new(IMPASTO);
     command
         .env("XDG_CONFIG_HOME", data.join("config"))
         .env("XDG_DATA_HOME", data)
@@ -130,7 +134,7 @@ fn fifty_kills_change_nothing() {
                 kills < KILLS || !status.success() || !run_folder(folder.path()).exists(),
                 "it ended unfinished: {status}"
             );
-            // Killed before there was a folder, there is nothing to go on with.
+            // Killed before there was a folder, there is nothing to continue with.
             command = if run_folder(folder.path()).exists() {
                 resume(folder.path())
             } else {

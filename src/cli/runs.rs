@@ -8,7 +8,7 @@ use super::WhichRun;
 
 /// List, show, compare and delete runs
 ///
-/// A run is called by its name or by a beginning of it that no other run has.
+/// A run is named by its name or by a unique prefix of it.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -18,15 +18,15 @@ Examples:
   impasto runs compare 20260314-09 20260315-21 -o both.png
   impasto runs prune --older-than 30 --dry-run")]
 pub enum RunsCommand {
-    /// List every run, the newest first
+    /// List all runs, newest first
     List(ListArgs),
-    /// Tell all about a run and show its picture
+    /// Show the details and the picture of a run
     Show(ShowRunArgs),
-    /// Print the folder of a run, to go there or to look into it
+    /// Print the folder of a run
     Open(OpenArgs),
     /// Show two runs side by side: pictures, losses and presets
     Compare(CompareArgs),
-    /// Delete runs with all their files; pictures saved elsewhere stay
+    /// Delete runs with all their files; pictures saved elsewhere are kept
     Delete(DeleteArgs),
     /// Delete old runs that have ended
     Prune(PruneArgs),
@@ -34,11 +34,11 @@ pub enum RunsCommand {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Print a JSON array with an object for every run
+    /// Print a JSON array with one object per run
     #[arg(long)]
     pub json: bool,
 
-    /// Show each run's picture, small
+    /// Show a thumbnail of each run
     #[arg(long, conflicts_with = "json")]
     pub thumbnails: bool,
 }
@@ -77,7 +77,7 @@ pub struct CompareArgs {
     #[arg(value_name = "RUN|DIR")]
     pub second: String,
 
-    /// Save pictures and curves as a picture
+    /// Save pictures and curves as a PNG
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -88,7 +88,7 @@ pub struct DeleteArgs {
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<String>,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -96,19 +96,19 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).multiple(true).args(["older_than", "keep"])))]
 pub struct PruneArgs {
-    /// Runs that ended more than so many days ago
+    /// Runs that ended more than DAYS days ago
     #[arg(long, value_name = "DAYS")]
     pub older_than: Option<u32>,
 
-    /// All but the newest N
+    /// All but the N newest
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 
-    /// Tell what would go, and delete nothing
+    /// Print what would be deleted, and delete nothing
     #[arg(long)]
     pub dry_run: bool,
 }

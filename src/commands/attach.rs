@@ -32,10 +32,10 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
         (Some(folder), _) => Run::open(folder)?,
         (None, Some(name)) => Runs::open()?.find(name)?,
         (None, None) => {
-            let latest = latest(|run| run.is_painting())?;
+            let latest = latest(Run::is_painting)?;
             return latest.ok_or_else(|| {
                 Failure::Usage(
-                    "no run is being painted; `impasto runs list` lists those there are".to_owned(),
+                    "no run is being painted; `impasto runs list` lists all runs".to_owned(),
                 )
             });
         }
@@ -52,7 +52,7 @@ pub fn painted(which: &WhichRun) -> Result<Run, Failure> {
     };
     let next = match run.status() {
         RunStatus::Finished => format!("`impasto runs show {called}` shows how it ended"),
-        _ => format!("`impasto resume {called}` goes on with it"),
+        _ => format!("`impasto resume {called}` resumes it"),
     };
     Err(Failure::Usage(format!("{name} {what}; {next}")))
 }

@@ -1,4 +1,4 @@
-//! `impasto demo`: the bundled photograph in the manner of the bundled
+//! `impasto demo`: the bundled photograph in the style of the bundled
 //! painting.
 
 use impasto_core::job::{Overrides, Plan};

@@ -247,7 +247,7 @@ fn terminal(report: &mut Report) {
                 .to_owned(),
         ),
         Colours::Sixteen => report.advise(
-            "pictures are shown in 16 colours; if your terminal can do more, set \
+            "pictures are shown in characters; if your terminal has more than 16 colours, set \
              TERM=xterm-256color or COLORTERM=truecolor"
                 .to_owned(),
         ),
@@ -267,7 +267,7 @@ fn presets(report: &mut Report) {
         .collect();
     let folder = library
         .user_folder()
-        .map_or_else(|| "nowhere, without a home folder".to_owned(), display_path);
+        .map_or_else(|| "none: there is no home folder".to_owned(), display_path);
     let built_in = entries.len() - own.len();
     report.row(
         "presets",

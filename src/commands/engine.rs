@@ -28,32 +28,37 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     if let Some(device) = args.device {
         warm_up::start(device);
     }
-    let order = match &args.folder {
-        Some(folder) => EngineRequest {
-            folder: folder.clone(),
-            events: None,
-            output: Output::Own,
-        },
+    let (request, pictures) = match &args.folder {
+        Some(folder) => {
+            let request = EngineRequest {
+                folder: folder.clone(),
+                events: None,
+                output: Output::Own,
+            };
+            (request, Vec::new())
+        }
         None => match EngineRequest::read()? {
-            Some(order) => {
-                keep_words(&order.folder)?;
-                order
+            Some(read) => {
+                keep_words(&read.0.folder)?;
+                read
             }
             // Whoever started this had no use for it.
             None => return Ok(()),
         },
     };
     let signal = headless::catch_signals()?;
-    let run = Run::open(&order.folder)?;
-    let events = order.events.as_deref();
+    let run = Run::open(&request.folder)?;
+    let events = request.events.as_deref();
     let sink = events.map(|path| EventSink::open(path, &[&run.output()]));
     let mut sink = sink.transpose()?;
     let lock = run.lock()?;
+    // Where they were not sent, the run's copies are read.
+    let job = run.job_with(pictures);
     let hosted = host::paint(
         run,
         lock,
-        None,
-        &order.output,
+        job,
+        &request.output,
         ExitWhen::NoClients,
         worker::start,
     )?;

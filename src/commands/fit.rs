@@ -16,7 +16,7 @@ use crate::outcome::{Failure, Outcome};
 
 /// The shape of most photographs, where no picture is named.
 const SHAPE: (u32, u32) = (4, 3);
-/// Sizes are looked for in steps of so many pixels.
+/// Sizes are looked for in steps of this many pixels.
 const STEP: u32 = 64;
 const LARGEST: u32 = 16384;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use impasto_core::job::{DeviceChoice, Job, PictureFile, Plan};
+use impasto_core::picture::Source;
 use impasto_core::preset::Start;
 use impasto_core::protocol::Link;
 use impasto_engine::worker;
@@ -73,11 +74,11 @@ pub fn engine(
                 });
             }
         };
-        let order = EngineRequest {
+        let request = EngineRequest {
             events: events.clone(),
             ..EngineRequest::new(&run)
         };
-        match engine_process::launch(&run, order, waiting.take()) {
+        match engine_process::launch(&run, request, &pictures(&job), waiting.take()) {
             Ok(connection) => Ok(started(&run, connection)),
             Err(error) => {
                 if !run.is_painting() && run.state().state == RunState::Painting {
@@ -91,6 +92,14 @@ pub fn engine(
             }
         }
     }
+}
+
+/// The pictures of a job, in the order in which an engine takes them.
+fn pictures(job: &Job) -> Vec<&Source> {
+    [&job.content, &job.style]
+        .into_iter()
+        .chain(&job.start)
+        .collect()
 }
 
 /// What was asked for is wrong, rather than something that went wrong.

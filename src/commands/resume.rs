@@ -1,4 +1,4 @@
-//! `impasto resume`: goes on from a run's last checkpoint.
+//! `impasto resume`: resumes from a run's last checkpoint.
 
 use std::path::Path;
 
@@ -47,12 +47,12 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     if let Some(path) = events {
         EventSink::check(path, &[saved_to])?;
     }
-    let order = EngineRequest {
+    let request = EngineRequest {
         events: events.map(Path::to_owned),
         output,
         ..EngineRequest::new(&run)
     };
-    let connection = engine_process::launch(&run, order, None)?;
+    let connection = engine_process::launch(&run, request, &[], None)?;
     let started = keep::started(&run, connection);
     tui::attach(attach::attached_run(&run), started, (&args.screen).into())
 }
@@ -98,8 +98,7 @@ fn unfinished(which: &WhichRun) -> Result<Run, Failure> {
         (None, None) => {
             return attach::latest(goes_on)?.ok_or_else(|| {
                 Failure::Usage(
-                    "no run waits to be gone on with; `impasto runs list` lists those there are"
-                        .to_owned(),
+                    "no run can be resumed; `impasto runs list` lists all runs".to_owned(),
                 )
             });
         }

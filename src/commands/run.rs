@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs) -> Outcome {
 ///
 /// # Errors
 /// When the run cannot be begun, fails, or is ended by a signal. A reserved name that
-/// no picture was saved under is free again, unless the run goes on elsewhere.
+/// no picture was saved under is free again, unless the run continues elsewhere.
 pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&Path>) -> Outcome {
     let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
     if screen.headless || stdout_is_taken || !tui::opens_here() {

@@ -6,7 +6,6 @@ mod facts;
 mod list;
 mod remove;
 mod show;
-mod wrap;
 
 use std::path::Path;
 

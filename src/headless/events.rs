@@ -100,7 +100,7 @@ impl EventSink {
     /// # Errors
     /// When an earlier one could not be written.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
-        // What goes on before and between iterations is news for people only:
+        // What happens before and between iterations is news for people only:
         // a program's first line is `started`.
         if matches!(event, Event::Preparing { .. }) {
             return Ok(());

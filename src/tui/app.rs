@@ -148,7 +148,7 @@ pub enum Overlay {
     Messages {
         scroll: u16,
     },
-    /// The preset's file has a mistake; the run goes on.
+    /// The preset's file has a mistake; the run continues.
     Mistake(String),
     /// The run failed.
     Failure,
@@ -276,7 +276,7 @@ impl App {
     }
 
     /// The preset as a new run would take it: the weights as they are, and
-    /// what only a new run can take up as it was last asked for.
+    /// what only a new run can adopt as it was last asked for.
     pub fn preset_of_new_run(&self) -> Preset {
         self.preset.clone().for_a_run_like(&self.base)
     }
@@ -410,9 +410,7 @@ impl App {
             };
             match row.layer {
                 // A layer that is new has no loss before the next step.
-                Some(layer) => {
-                    losses.get(&layer).copied().unwrap_or(0.0) * self.weight(row) * term.weight
-                }
+                Some(layer) => losses.get(&layer).copied().unwrap_or(0.0) * term.factor(layer),
                 None => 0.0,
             }
         };
@@ -449,7 +447,7 @@ impl App {
         self.remote.as_ref().is_some_and(|remote| !remote.steers)
     }
 
-    /// Takes up the preset that the run goes on with at another's word. What
+    /// Adopts the preset that the run continues with at another's word. What
     /// was to be undone here is no longer what it was.
     pub fn adopt(&mut self, preset: Preset) {
         if preset == self.preset {

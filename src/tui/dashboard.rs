@@ -22,7 +22,7 @@ use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
 use self::pictures::{Larger, Rate};
-use super::app::{App, Phase, Preparation};
+use super::app::{App, Phase};
 use super::console::Console;
 use super::loading::{self, Loading};
 use super::remote::{AttachedRun, Engine, Started};
@@ -70,7 +70,7 @@ pub struct Dashboard<'a> {
     /// Whether that picture waits for one of its size: not asked for, asked
     /// for, or no longer.
     larger: Larger,
-    /// How often the line to the terminal can carry a picture.
+    /// How often the connection to the terminal can carry a picture.
     budget: Budget,
     rate: Rate,
     ssh: bool,
@@ -111,8 +111,10 @@ impl<'a> Dashboard<'a> {
         started: Started,
     ) -> Self {
         let mut dashboard = Self::on(attached_run.plan, options, terminal, library);
-        dashboard.app.content = display_path(attached_run.content.as_ref());
-        dashboard.app.style = display_path(attached_run.style.as_ref());
+        dashboard.update(Message::Names {
+            content: display_path(attached_run.content.as_ref()),
+            style: display_path(attached_run.style.as_ref()),
+        });
         dashboard.take_up(started);
         dashboard
     }
@@ -181,10 +183,8 @@ impl<'a> Dashboard<'a> {
     /// When a thread cannot be started.
     pub fn run(&mut self, console: &mut dyn Console) -> io::Result<ExitReason> {
         if self.run.is_none() {
-            self.app.phase = Phase::Preparing(Preparation {
-                steps: Vec::new(),
-                of: loading::steps(&self.plan) + FIRST_STEPS,
-            });
+            let of = loading::steps(&self.plan) + FIRST_STEPS;
+            self.update(Message::Loading { of });
         }
         // Drawn before anything is begun: whoever waits sees that it has.
         let drawn = self.draw(console, false);
@@ -259,14 +259,14 @@ impl<'a> Dashboard<'a> {
     /// What came from the terminal.
     fn handle_input(&mut self, event: InputEvent) -> Vec<Effect> {
         match event {
-            InputEvent::Key(key) => update(&mut self.app, Message::Key(key)),
-            InputEvent::Mouse(mouse) => update(&mut self.app, Message::Mouse(mouse, self.window)),
+            InputEvent::Key(key) => self.update(Message::Key(key)),
+            InputEvent::Mouse(mouse) => self.update(Message::Mouse(mouse, self.window)),
             InputEvent::Paste(text) => {
                 let characters = text.chars().filter(|c| !c.is_control());
                 let mut effects = Vec::new();
                 for character in characters {
                     let key = crossterm::event::KeyCode::Char(character).into();
-                    effects.extend(update(&mut self.app, Message::Key(key)));
+                    effects.extend(self.update(Message::Key(key)));
                 }
                 effects
             }
@@ -313,11 +313,11 @@ impl<'a> Dashboard<'a> {
                         step: 0,
                         of: 0,
                     };
-                    effects.extend(update(&mut self.app, Message::Event(event)));
+                    effects.extend(self.update(Message::Event(event)));
                 }
                 Loading::Content(picture) => self.picture.set_content(picture),
                 Loading::Style(picture) => self.picture.set_style(picture),
-                Loading::Unseen(problem) => self.app.note(problem, true),
+                Loading::Unseen(problem) => self.note(problem, true),
                 Loading::Failed(message) => return Some(ExitReason::Unread(message)),
                 Loading::Done(job) => {
                     self.loading = None;
@@ -334,7 +334,7 @@ impl<'a> Dashboard<'a> {
                         }
                     }
                     // It may have been edited while the pictures were read.
-                    effects.extend(update(&mut self.app, Message::Begun(preset)));
+                    effects.extend(self.update(Message::Begun(preset)));
                     break;
                 }
             }
@@ -349,7 +349,7 @@ impl<'a> Dashboard<'a> {
                 called: remote.called.clone(),
                 steers: remote.steers(),
             };
-            update(&mut self.app, joined);
+            self.update(joined);
         }
         self.run = Some(started);
     }
@@ -357,12 +357,12 @@ impl<'a> Dashboard<'a> {
     /// True if this terminal began to steer, or has to watch from now on.
     fn see_who_steers(&mut self) -> bool {
         let remote = self.run.as_ref().and_then(|run| run.remote.as_ref());
-        let Some(steers) = remote.map(|remote| remote.steers()) else {
+        let Some(steers) = remote.map(super::remote::Remote::steers) else {
             return false;
         };
         let changes = steers == self.app.is_watching();
         if changes {
-            update(&mut self.app, Message::Steers(steers));
+            self.update(Message::Steers(steers));
         }
         changes
     }
@@ -401,7 +401,7 @@ impl<'a> Dashboard<'a> {
                     self.pace.note(step);
                     let speed = self.pace.iterations_per_second();
                     let left = self.pace.left(step, &self.app.sizes);
-                    update(&mut self.app, Message::Pace { speed, left });
+                    self.update(Message::Pace { speed, left });
                 }
                 Event::Restarting { .. } => {
                     self.pace = Pace::default();
@@ -409,13 +409,24 @@ impl<'a> Dashboard<'a> {
                 }
                 _ => {}
             }
-            effects.extend(update(&mut self.app, Message::Event(event)));
+            effects.extend(self.update(Message::Event(event)));
         }
         if lost && !self.app.is_over() {
-            effects.extend(update(&mut self.app, Message::Lost));
+            effects.extend(self.update(Message::Lost));
             return true;
         }
         any
+    }
+
+    /// Changes the state: by messages alone.
+    pub(super) fn update(&mut self, message: Message) -> Vec<Effect> {
+        update(&mut self.app, message)
+    }
+
+    /// Shows a message to the user.
+    fn note(&mut self, text: impl Into<String>, warning: bool) {
+        let text = text.into();
+        self.update(Message::Note { text, warning });
     }
 
     fn write_down(&mut self, event: &Event) {
@@ -424,8 +435,9 @@ impl<'a> Dashboard<'a> {
             && let Err(error) = events.write(event)
         {
             run.events = None;
-            let words = format!("the events can no longer be written ({error}); painting on");
-            self.app.note(words, true);
+            let words =
+                format!("the events can no longer be written ({error}); painting continues");
+            self.note(words, true);
         }
     }
 
@@ -441,7 +453,7 @@ impl<'a> Dashboard<'a> {
             .and_then(|preset| self.plan.overrides.apply(preset))
             .map(Box::new)
             .map_err(|error| error.to_string());
-        effects.extend(update(&mut self.app, Message::PresetFile(preset)));
+        effects.extend(self.update(Message::PresetFile(preset)));
     }
 
     /// Draws the dashboard, unless the picture stands in its place.
@@ -459,7 +471,7 @@ impl<'a> Dashboard<'a> {
         self.picture.use_pixels(self.app.overlay.is_none());
         self.picture.set_live(self.app.phase == Phase::Running);
         self.picture.set_line(self.budget.rate(), self.ssh);
-        self.app.drawn_as = self.picture.describe();
+        self.update(Message::DrawnAs(self.picture.describe()));
         console.draw(&mut |frame| {
             self.window = frame.area();
             view::draw(frame, &self.app, &mut self.picture, &self.theme);
@@ -469,7 +481,8 @@ impl<'a> Dashboard<'a> {
         if fresh {
             self.budget.sent_picture(bytes, began);
         }
-        self.app.bytes_per_second = self.rate.sent(bytes, began);
+        let rate = self.rate.sent(bytes, began);
+        self.update(Message::BytesPerSecond(rate));
         Ok(())
     }
 }

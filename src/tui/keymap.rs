@@ -118,7 +118,7 @@ const fn ctrl(
 ) -> Binding {
     Binding {
         modifiers: KeyModifiers::CONTROL,
-        ..row(context, KeyCode::Char(key), action, words, footer)
+        ..row(context, Char(key), action, words, footer)
     }
 }
 
@@ -139,8 +139,8 @@ pub const KEYS: &[Binding] = &[
     row(Anywhere,   Char('S'),          A::SavePreset,       "save the weights as a preset",                        false),
     row(Anywhere,   Char('u'),          A::Undo,             "undo a weight change",                                false),
     row(Anywhere,   Char('U'),          A::Redo,             "redo",                                                false),
-    row(Anywhere,   Char('s'),          A::Snapshot,         "save a snapshot and go on",                           false),
-    row(Anywhere,   Char('r'),          A::Restart,          "restart, from the start or from here",                false),
+    row(Anywhere,   Char('s'),          A::Snapshot,         "save a snapshot and continue",                           false),
+    row(Anywhere,   Char('r'),          A::Restart,          "restart, from the start or from the current picture",                false),
     row(Anywhere,   Char('n'),          A::NextPicture,      "next view: painting, content, style, before/after",   false),
     row(Anywhere,   Char('v'),          A::FullScreen,       "full screen",                                         true),
     row(Anywhere,   Char('g'),          A::NextGraphics,     "graphics: automatic, pixels or cells",                false),
@@ -185,7 +185,7 @@ pub const KEYS: &[Binding] = &[
     row(Overlay,    KeyCode::Up,        A::Up,               "up",                                                  false),
     row(Overlay,    KeyCode::Down,      A::Down,             "down",                                                false),
 
-    row(Leaving,    Char('d'),          A::Detach,           "detach; impasto attach shows it again",               false),
+    row(Leaving,    Char('d'),          A::Detach,           "detach; reopen with impasto attach",               false),
     row(Leaving,    Char('s'),          A::Stop,             "stop and save the picture",                           false),
     row(Leaving,    KeyCode::Esc,       A::Close,            "go back",                                             true),
 
@@ -231,10 +231,10 @@ pub fn action(context: Context, event: KeyEvent) -> Option<Action> {
     let found = match context {
         // What an overlay does not know, it keeps from what lies below; the
         // keys that must always work are the ones with Control.
-        Context::Overlay | Context::Leaving | Context::FullScreen => within(context)
+        Overlay | Leaving | FullScreen => within(context)
             .or_else(|| within(Anywhere).filter(|binding| !binding.modifiers.is_empty())),
         // What is not in its rows is typed.
-        Context::Start => within(Start),
+        Start => within(Start),
         _ => within(context).or_else(|| within(Anywhere)),
     };
     found.map(|binding| binding.action)

@@ -182,7 +182,7 @@ pub fn way_back(called: &str) -> String {
     format!("       impasto attach {called}")
 }
 
-/// What a new run would take up that this one cannot.
+/// What a new run would adopt that this one cannot.
 pub fn changes_of_restart(app: &App) -> Vec<Difference> {
     let mut changes = differences(&app.preset, &app.preset_of_new_run());
     changes.retain(|difference| difference.needs_new_run);

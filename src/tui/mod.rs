@@ -45,6 +45,7 @@ use self::dashboard::{Dashboard, ExitReason};
 use self::log::Log;
 use self::remote::{AttachedRun, Engine, Started};
 use self::theme::Palette;
+use self::update::Message;
 use crate::headless;
 use crate::outcome::{Failure, Outcome};
 use crate::tui::pane::Mode;
@@ -87,7 +88,7 @@ pub fn paint<'a>(plan: Plan, options: Options, engine: &'a mut Engine<'a>) -> Ou
     let log = Log::start()?;
     let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
     let mut dashboard = Dashboard::new(plan, options, &terminal, Library::open(), engine);
-    dashboard.app.log = log.path().map(display_path);
+    dashboard.update(Message::Log(log.path().map(display_path)));
     if stays {
         dashboard.stay_on_hangup();
     }
@@ -106,7 +107,7 @@ pub fn attach(attached_run: AttachedRun, started: Started, options: Options) -> 
     let mut console = TerminalConsole::open(terminal.clone(), options.mouse)?;
     let library = Library::open();
     let mut dashboard = Dashboard::attached(attached_run, options, &terminal, library, started);
-    dashboard.app.log = log.path().map(display_path);
+    dashboard.update(Message::Log(log.path().map(display_path)));
     if stays {
         dashboard.stay_on_hangup();
     }
@@ -135,14 +136,14 @@ pub fn choose(compute: Compute, options: Options, engine: &mut Engine<'_>) -> Ou
         let mut engine = |plan: &Plan, job| engine(plan, job);
         let mut dashboard = Dashboard::new(plan, options, &terminal, library.clone(), &mut engine);
         dashboard.set_graphics(console.capabilities());
-        dashboard.app.log = log.path().map(display_path);
+        dashboard.update(Message::Log(log.path().map(display_path)));
         if stays {
             dashboard.stay_on_hangup();
         }
         match dashboard.run(&mut console) {
             // Another picture can be chosen.
             Ok(ExitReason::Unread(message) | ExitReason::Unstarted(message)) => {
-                chooser.report_error(message)
+                chooser.report_error(message);
             }
             left => return close(&dashboard, console, log, left),
         }
@@ -229,7 +230,7 @@ fn goes_on(app: &App) -> String {
     let does = match app.phase {
         Phase::Stopping => return "the run is stopping, and saves its picture".to_owned(),
         Phase::Paused => "stays paused",
-        _ => "goes on painting",
+        _ => "continues painting",
     };
     format!("the run {does}; `impasto attach {called}` shows it, `impasto stop {called}` ends it")
 }

@@ -184,7 +184,7 @@ impl Pane {
         self.live = live;
     }
 
-    /// Tells how many bytes a second the line to the terminal bears, and
+    /// Tells how many bytes a second the connection to the terminal bears, and
     /// whether it is an SSH connection.
     pub fn set_line(&mut self, rate: f64, ssh: bool) {
         let pixels = self.room_pixels();

@@ -217,7 +217,7 @@ fn the_question_of_leaving_says_what_is_so() {
     let mut app = remote(true);
     update(&mut app, Message::Event(Event::Paused { iteration: 200 }));
     press(&mut app, KeyCode::Char('q'));
-    assert!(screen(&app, (80, 24)).contains("leave it paused"));
+    assert!(screen(&app, (80, 24)).contains("detach, paused"));
     let mut app = self::app();
     let called = "a".repeat(76) + "-end";
     let steers = true;

@@ -164,6 +164,8 @@ const ASCII_FRAME: border::Set = border::Set {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     const COLOURS: [Colours; 4] = [
@@ -175,7 +177,7 @@ mod tests {
 
     /// Every theme there is.
     fn themes() -> impl Iterator<Item = (String, Theme)> {
-        Palette::ALL.into_iter().flat_map(|palette| {
+        Palette::value_variants().iter().flat_map(|&palette| {
             COLOURS.into_iter().flat_map(move |colours| {
                 [false, true].map(|ascii| {
                     let name = format!("{palette}, {colours:?}, ascii {ascii}");
@@ -317,7 +319,7 @@ mod tests {
                 }
             }
         }
-        for palette in Palette::ALL {
+        for &palette in Palette::value_variants() {
             let of_none = Theme::new(palette, Colours::None, false);
             assert_eq!(of_none, Theme::new(Palette::Mono, Colours::True, false));
         }
@@ -328,7 +330,7 @@ mod tests {
     /// A colour picked by hand for 256 colours is not another colour.
     #[test]
     fn picked_colours_come_near() {
-        for palette in Palette::ALL {
+        for &palette in Palette::value_variants() {
             let [full, few] = [Colours::True, Colours::Indexed]
                 .map(|colours| Theme::new(palette, colours, false));
             if full.base.bg.is_none() {

@@ -57,6 +57,32 @@ pub enum Message {
     Steers(bool),
     /// The line to the other process broke.
     Lost,
+    /// The names of the pictures, where those of the plan are of copies.
+    Names {
+        content: String,
+        style: String,
+    },
+    /// The pictures are being read: so many steps until painting begins.
+    Loading {
+        of: u32,
+    },
+    /// A message to the user.
+    Note {
+        text: String,
+        warning: bool,
+    },
+    /// How pictures are drawn.
+    DrawnAs(String),
+    /// What drawing sends to the terminal, on average.
+    BytesPerSecond(f64),
+    /// The file that libraries print to.
+    Log(Option<String>),
+    /// There is no picture to show in full screen.
+    NoPicture,
+    /// The run was asked to stop from outside.
+    Stopping,
+    /// The run was stopped before it began.
+    NotBegun,
     /// SIGTERM or the like: stop, save, leave; or leave it to another process.
     Terminate,
 }
@@ -88,7 +114,7 @@ pub enum Effect {
     /// Show the picture in place of the dashboard, anew if it is shown.
     ShowFullScreen,
     Suspend,
-    /// Leave; the run is over, or nobody waits for it, or it goes on without
+    /// Leave; the run is over, or nobody waits for it, or it continues without
     /// this terminal.
     Leave,
 }
@@ -147,6 +173,21 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Joined { called, steers } => remote::joined(app, called, steers),
         Message::Steers(steers) => remote::steers(app, steers),
         Message::Lost => return remote::lost(app),
+        Message::Names { content, style } => (app.content, app.style) = (content, style),
+        Message::Loading { of } => {
+            let steps = Vec::new();
+            app.phase = Phase::Preparing(Preparation { steps, of });
+        }
+        Message::Note { text, warning } => app.note(text, warning),
+        Message::DrawnAs(how) => app.drawn_as = how,
+        Message::BytesPerSecond(rate) => app.bytes_per_second = rate,
+        Message::Log(path) => app.log = path,
+        Message::NoPicture => {
+            app.full_screen = false;
+            app.note("there is no picture to show yet", false);
+        }
+        Message::Stopping => app.phase = Phase::Stopping,
+        Message::NotBegun => app.phase = Phase::Finished { output: None },
         Message::Terminate if app.remote.is_some() => return vec![Effect::Leave],
         Message::Terminate => return stop(app),
     }
@@ -164,7 +205,7 @@ fn apply(app: &mut App, preset: Preset) -> Vec<Effect> {
         app.overlay = None;
     }
     app.remember();
-    // What only a new run can take up keeps its old value here as it does in
+    // What only a new run can adopt keeps its old value here as it does in
     // the engine, so that the two never differ.
     app.preset = preset.clone().for_a_run_like(&app.preset);
     app.base = preset;

@@ -2,23 +2,21 @@
 //! screen is read back. Where there is no tmux, these tests say so and do
 //! nothing.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod survive;
 mod tmux;
 
 use std::path::Path;
 
-use tmux::{Shell, saved, tmux_is_here};
-
-const CONTENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/china.jpg");
-const IMPASTO: &str = env!("CARGO_BIN_EXE_impasto");
-const STYLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/night.jpg");
+use common::{CONTENT, IMPASTO, STYLE};
+use tmux::{Shell, saved};
 
 #[test]
 fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("whole", 120, 36) else {
         return;
-    }
-    let shell = Shell::open("whole", 120, 36);
+    };
     shell.start();
     let screen = shell.wait_for("painting");
     for words in [
@@ -98,10 +96,9 @@ fn it_opens_edits_switches_resizes_and_leaves_a_clean_terminal() {
 
 #[test]
 fn a_preset_file_is_taken_up_when_it_is_saved() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("watch", 120, 36) else {
         return;
-    }
-    let shell = Shell::open("watch", 120, 36);
+    };
     let file = shell.folder.path().join("mine.yaml");
     let write = |style: &str| {
         let text =
@@ -125,10 +122,9 @@ fn a_preset_file_is_taken_up_when_it_is_saved() {
 
 #[test]
 fn a_restart_begins_anew_under_another_name() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("restart", 120, 36) else {
         return;
-    }
-    let shell = Shell::open("restart", 120, 36);
+    };
     shell.start();
     shell.keys(&["r"]);
     shell.wait_for("from here");
@@ -142,10 +138,9 @@ fn a_restart_begins_anew_under_another_name() {
 
 #[test]
 fn without_a_terminal_for_it_there_is_no_dashboard() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("plain", 100, 24) else {
         return;
-    }
-    let shell = Shell::open("plain", 100, 24);
+    };
     let run = format!(
         "{IMPASTO} run {CONTENT} {STYLE} --device cpu --set 'schedule=[{{size: 48, iterations: 2}}]'"
     );
@@ -165,10 +160,9 @@ fn without_a_terminal_for_it_there_is_no_dashboard() {
 
 #[test]
 fn the_start_screen_leads_to_a_painting() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("start", 120, 36) else {
         return;
-    }
-    let shell = Shell::open("start", 120, 36);
+    };
     let assets = Path::new(CONTENT).parent().expect("a folder");
     shell.enter(&format!("cd {}", assets.display()));
     shell.wait_until("the prompt", |screen| screen.trim_end().ends_with("ready>"));
@@ -201,10 +195,9 @@ fn the_start_screen_leads_to_a_painting() {
 
 #[test]
 fn the_start_screen_is_left_without_a_trace() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("leave", 60, 16) else {
         return;
-    }
-    let shell = Shell::open("leave", 60, 16);
+    };
     shell.enter(IMPASTO);
     shell.wait_for("photograph");
     shell.keys(&["C-z"]);
@@ -218,10 +211,9 @@ fn the_start_screen_is_left_without_a_trace() {
 
 #[test]
 fn it_is_drawn_without_colours_and_with_ascii_alone() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("plainly", 100, 30) else {
         return;
-    }
-    let shell = Shell::open("plainly", 100, 30);
+    };
     shell.enter(&format!(
         "NO_COLOR=1 {IMPASTO} run {CONTENT} {STYLE} -o out.png --device cpu --ascii --set \
          'schedule=[{{size: 64, iterations: 1000000}}]'"

@@ -3,15 +3,14 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::IMPASTO;
-use super::tmux::{Shell, TIMEOUT, saved, tmux_is_here};
+use super::common::{IMPASTO, TIMEOUT};
+use super::tmux::{Shell, saved};
 
 #[test]
 fn control_c_asks_first() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("interrupt", 80, 24) else {
         return;
-    }
-    let shell = Shell::open("interrupt", 80, 24);
+    };
     shell.start();
     shell.keys(&["C-c"]);
     shell.wait_for("Leave the run?");
@@ -23,10 +22,9 @@ fn control_c_asks_first() {
 
 #[test]
 fn the_run_goes_on_without_a_terminal_and_is_seen_again() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("hangup", 80, 24) else {
         return;
-    }
-    let shell = Shell::open("hangup", 80, 24);
+    };
     shell.start();
     shell.tmux(&["kill-server"]);
     let (before, _) = shell.run();
@@ -38,7 +36,9 @@ fn the_run_goes_on_without_a_terminal_and_is_seen_again() {
     assert_eq!(shell.run().1, "painting");
     assert!(!saved(shell.folder.path()));
 
-    let again = Shell::open("again", 80, 24);
+    let Some(again) = Shell::open("again", 80, 24) else {
+        return;
+    };
     let data = shell.folder.path().join("data");
     again.enter(&format!(
         "XDG_DATA_HOME={} {IMPASTO} attach",
@@ -55,10 +55,9 @@ fn the_run_goes_on_without_a_terminal_and_is_seen_again() {
 
 #[test]
 fn it_saves_when_the_terminal_goes_away_if_it_is_told_to() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("told", 80, 24) else {
         return;
-    }
-    let shell = Shell::open("told", 80, 24);
+    };
     shell.start_with("--on-hangup stop");
     shell.tmux(&["kill-server"]);
     let deadline = Instant::now() + TIMEOUT;
@@ -70,23 +69,21 @@ fn it_saves_when_the_terminal_goes_away_if_it_is_told_to() {
 
 #[test]
 fn the_second_interrupt_leaves_at_once() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("twice", 80, 24) else {
         return;
-    }
-    let shell = Shell::open("twice", 80, 24);
+    };
     shell.start();
     shell.keys(&["C-c", "C-c"]);
-    shell.wait_for("goes on painting");
+    shell.wait_for("continues painting");
     shell.assert_shell_answers();
 }
 
 #[test]
 fn a_deadly_signal_gives_the_terminal_back() {
-    if !tmux_is_here() {
-        return;
-    }
     for signal in ["ABRT", "SEGV", "QUIT", "USR1"] {
-        let shell = Shell::open(&format!("dead-{signal}"), 80, 24);
+        let Some(shell) = Shell::open(&format!("dead-{signal}"), 80, 24) else {
+            return;
+        };
         // A dump of the whole memory would only cost time.
         shell.enter("ulimit -c 0; clear");
         shell.start();
@@ -111,10 +108,9 @@ fn a_deadly_signal_gives_the_terminal_back() {
 
 #[test]
 fn the_screen_stays_when_its_engine_is_killed() {
-    if !tmux_is_here() {
+    let Some(shell) = Shell::open("killed", 80, 24) else {
         return;
-    }
-    let shell = Shell::open("killed", 80, 24);
+    };
     shell.start();
     shell.wait_for("painting");
     let json = shell.impasto(&["runs", "list", "--json"]);
@@ -126,7 +122,7 @@ fn the_screen_stays_when_its_engine_is_killed() {
         .expect("kill runs");
     assert!(killed.success());
     let screen = shell.wait_for("the run failed");
-    let advice = format!("impasto resume {name} goes on");
+    let advice = format!("impasto resume {name} resumes it");
     assert!(
         words_of("the run failed", &screen).contains(&advice),
         "no advice in:\n{screen}"

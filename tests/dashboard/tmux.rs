@@ -4,33 +4,22 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::{CONTENT, IMPASTO, STYLE};
-
-/// Longer than anything takes on a busy machine.
-pub const TIMEOUT: Duration = Duration::from_secs(40);
-
-/// Whether there is a tmux to hold a terminal; says so if not.
-pub fn tmux_is_here() -> bool {
-    let here = Command::new("tmux").arg("-V").output().is_ok();
-    if !here {
-        eprintln!("skipped: there is no tmux on this machine");
-    }
-    here
-}
+use super::common::{CONTENT, IMPASTO, STYLE, TIMEOUT, Tmux};
 
 /// A terminal with a shell in it, of its own tmux server.
 pub struct Shell {
-    socket: String,
+    tmux: Tmux,
     pub folder: tempfile::TempDir,
 }
 
 impl Shell {
-    pub fn open(name: &str, width: u16, height: u16) -> Self {
+    /// A shell in a window of this many cells; none, which is reported, where there is no
+    /// tmux.
+    pub fn open(name: &str, width: u16, height: u16) -> Option<Self> {
         let shell = Self {
-            socket: format!("impasto-{name}-{}", std::process::id()),
+            tmux: Tmux::new(name)?,
             folder: tempfile::tempdir().expect("a folder"),
         };
-        let (width, height) = (width.to_string(), height.to_string());
         let folder = shell
             .folder
             .path()
@@ -40,57 +29,35 @@ impl Shell {
         let state = format!("XDG_STATE_HOME={folder}");
         let config = format!("XDG_CONFIG_HOME={folder}");
         let data = format!("XDG_DATA_HOME={folder}/data");
-        shell.tmux(&[
-            "-f",
-            "/dev/null",
-            "new-session",
-            "-d",
-            "-s",
-            "s",
-            "-x",
-            &width,
-            "-y",
-            &height,
-            "-c",
-            &folder,
-            "-e",
-            &state,
-            "-e",
+        let mut arguments = vec!["-c", folder.as_str()];
+        for variable in [
+            state.as_str(),
             &config,
-            "-e",
             &data,
-            "-e",
             "OMP_NUM_THREADS=1",
-            "-e",
             "COLORTERM=truecolor",
-            "-e",
             "SHELL=/bin/bash",
-            "bash --norc",
-        ]);
+        ] {
+            arguments.extend(["-e", variable]);
+        }
+        arguments.push("bash --norc");
+        shell.tmux.start((width, height), &arguments);
         shell.wait_until("prompt", |screen| !screen.trim().is_empty());
         shell.enter("PS1='ready> '; clear");
         shell.wait_until("ready", |screen| screen.trim() == "ready>");
-        shell
+        Some(shell)
     }
 
     pub fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux")
-            .args(["-L", &self.socket])
-            .args(arguments)
-            .env_remove("TMUX")
-            .output()
-            .expect("tmux runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        self.tmux.run(arguments)
     }
 
     pub fn keys(&self, keys: &[&str]) {
-        let mut arguments = vec!["send-keys", "-t", "s"];
-        arguments.extend(keys);
-        self.tmux(&arguments);
+        self.tmux.keys(keys);
     }
 
     fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-t", "s", "-p"])
+        self.tmux.capture(&[])
     }
 
     /// Waits until the screen is as wanted, and returns it.
@@ -194,7 +161,7 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
+        self.tmux.run(&["kill-server"]);
         // An engine outlives its terminal.
         let _ = self.impasto(&["stop"]);
     }

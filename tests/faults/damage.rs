@@ -123,7 +123,7 @@ fn a_checkpoint_of_another_run_is_told_with_a_way_out() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("other sizes"), "{said}");
     assert!(said.contains("Remove the run's folder"), "{said}");
-    assert!(!said.contains("goes on with it"), "{said}");
+    assert!(!said.contains("resume it with"), "{said}");
     fs::remove_dir_all(&checkpoint).expect("removed");
     scene.resume().start().well();
     assert_eq!(scene.last_loss(), unbroken(ITERATIONS));

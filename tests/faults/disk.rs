@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::{Begin, ENDLESS, Scene, is_whole, send, wait_until};
+use super::{Begin, ENDLESS, Scene, is_whole, send, skip, wait_until};
 
 /// What the shell does before and after the program: the folder `out`, and in
 /// it the run's folder, lie on a small disk of their own. What is on it at the
@@ -29,7 +29,7 @@ fn shell_with_a_disk(scene: &Scene) -> Option<Command> {
     };
     let tried = unshare("mount -t tmpfs -o size=4m tmpfs out").output();
     if !tried.is_ok_and(|tried| tried.status.success()) {
-        eprintln!("skipped: a process may not mount a disk of its own on this machine");
+        skip("a process may not mount a disk of its own on this machine");
         return None;
     }
     Some(unshare(ON_A_SMALL_DISK))
@@ -89,7 +89,7 @@ fn a_disk_that_fills_up_holds_nothing_up() {
     let end = run.well();
     let notices = end.notices();
     assert!(end.has_notice("the disk is full"), "{notices:?}");
-    assert!(end.has_notice("painting goes on"), "{notices:?}");
+    assert!(end.has_notice("painting continues"), "{notices:?}");
     for (number, notice) in notices.iter().enumerate() {
         assert!(!notices[..number].contains(notice), "told twice: {notice}");
     }
@@ -221,7 +221,7 @@ fn without_its_own_folder_a_run_still_saves_its_picture() {
     let run = scene.begin(ENDLESS).start();
     run.wait_for_iteration(20);
     run.meanwhile(|| fs::remove_dir_all(scene.run_folder()).expect("removed"));
-    wait_until("word of it", || run.said().contains("painting goes on"));
+    wait_until("word of it", || run.said().contains("painting continues"));
     send(run.process(), Signal::TERM);
     let end = run.end();
     assert_eq!(end.status.code(), Some(128 + 15), "{}", end.said);

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use super::{ENDLESS, Scene, is_whole, send};
+use super::{ENDLESS, IMPASTO, Scene, is_whole, send};
 
 #[test]
 fn losses_that_are_not_finite_end_the_run_with_its_picture() {
@@ -83,7 +83,7 @@ fn without_memory_a_sentence_says_so() {
         .args(["-c", "ulimit -c 0; ulimit -v $0; exec \"$@\""])
         // Enough for the pictures, and far too little for what the network makes of them.
         .arg((taken + 150_000).to_string())
-        .arg(env!("CARGO_BIN_EXE_impasto"))
+        .arg(IMPASTO)
         .args([
             "run",
             "china.jpg",

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::fs::{CWD, mkfifoat};
 
-use super::{Scene, is_whole, wait_until};
+use super::{IMPASTO, Scene, is_whole, wait_until};
 
 const ITERATIONS: u32 = 400;
 
@@ -60,7 +60,7 @@ fn ends(mut command: Command, input: &[u8]) -> Output {
 }
 
 fn resumes(scene: &Scene) -> (Option<i32>, String) {
-    let mut command = scene.command(env!("CARGO_BIN_EXE_impasto"));
+    let mut command = scene.command(IMPASTO);
     command.args(["resume", "--headless", "--run-dir", "run"]);
     let output = ends(command, b"");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -110,7 +110,7 @@ fn no_link_or_pipe_in_a_run_leads_out_of_it() {
             symlink(scene.path("outside"), path).expect("a link");
         }),
         ("pipe", |_, path| {
-            mkfifoat(CWD, path, 0o600.into()).expect("a pipe")
+            mkfifoat(CWD, path, 0o600.into()).expect("a pipe");
         }),
     ];
     for (kind, make) in makers {
@@ -173,22 +173,25 @@ fn an_engine_writes_its_words_through_no_link() {
     let seen = outside(&scene);
     let before = seen();
     let words = scene.run_folder().join("stderr.txt");
-    let order = [scene.run_folder().to_string_lossy().as_bytes(), b"\0"].concat();
+    // As a front end sends it: the length, and what is asked for.
+    let request = [scene.run_folder().to_string_lossy().as_bytes(), b"\0"].concat();
+    let length = (request.len() as u32).to_le_bytes();
+    let request = [&length[..], &request].concat();
     for pipe in [false, true] {
         match pipe {
             true => mkfifoat(CWD, &words, 0o600.into()).expect("a pipe"),
             false => symlink(scene.path("outside/victim"), &words).expect("a link"),
         }
-        let mut command = scene.command(env!("CARGO_BIN_EXE_impasto"));
+        let mut command = scene.command(IMPASTO);
         command.arg("engine");
-        let output = ends(command, &order);
+        let output = ends(command, &request);
         assert!(!output.status.success());
         assert_eq!(seen(), before);
         remove(&words);
     }
     // Without them it paints.
-    let mut command = scene.command(env!("CARGO_BIN_EXE_impasto"));
+    let mut command = scene.command(IMPASTO);
     command.arg("engine");
-    assert!(ends(command, &order).status.success());
+    assert!(ends(command, &request).status.success());
     wait_until("a picture", || is_whole(&scene.output()));
 }

@@ -3,6 +3,8 @@
 //! meanwhile, and looks at what became of the picture and what the user was
 //! told.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod damage;
 mod disk;
 mod exits;
@@ -24,19 +26,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Longer than anything takes on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
+use common::{IMPASTO, TIMEOUT, skip, wait_until};
+
 /// More iterations than there is time for.
 const ENDLESS: u32 = 1_000_000;
-
-#[track_caller]
-fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !wanted() {
-        assert!(Instant::now() < deadline, "no {what} in time");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 fn send(process: u32, signal: Signal) {
     let number = Pid::from_raw(process as i32).expect("a process");
@@ -150,7 +143,7 @@ impl Scene {
 
     /// Carries out a command that ends by itself.
     fn impasto(&self, arguments: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_impasto"))
+        self.command(IMPASTO)
             .args(arguments)
             .stdin(Stdio::null())
             .output()
@@ -210,7 +203,7 @@ impl Begin<'_> {
     }
 
     fn start(self) -> Painting {
-        let program = env!("CARGO_BIN_EXE_impasto");
+        let program = IMPASTO;
         let (mut command, number) = match self.shell {
             Some((mut shell, number)) => {
                 shell.arg(program);

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use rustix::fs::{CWD, mkfifoat};
 use rustix::process::Signal;
 
-use super::{ENDLESS, Scene, is_whole, send, wait_until};
+use super::{ENDLESS, IMPASTO, Scene, is_whole, send, wait_until};
 
 /// Everything in the test's folder that is no folder.
 fn all_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -95,7 +95,7 @@ fn a_working_folder_that_was_deleted_ends_nothing() {
             .command("sh")
             .current_dir(&deleted)
             .args(["-c", "rmdir \"$PWD\"; exec \"$@\"", "sh"])
-            .arg(env!("CARGO_BIN_EXE_impasto"))
+            .arg(IMPASTO)
             .args(arguments)
             .output()
             .expect("the shell starts");
@@ -133,7 +133,7 @@ fn nameless(scene: &Scene, iterations: u32, words: &str) -> Guarded {
     let schedule = format!("schedule=[{{size: 24, iterations: {iterations}}}]");
     let file = fs::File::create(scene.path(words)).expect("a file");
     let child = scene
-        .command(env!("CARGO_BIN_EXE_impasto"))
+        .command(IMPASTO)
         .args(["run", "china.jpg", "night.jpg", "--headless"])
         .args(["--device", "cpu", "--set", &schedule])
         .args(["--set", "style.layers={relu1_1: 1}"])

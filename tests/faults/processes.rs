@@ -6,13 +6,13 @@ use std::process::{Child, ChildStdout, Stdio};
 
 use rustix::process::Signal;
 
-use super::{ENDLESS, Scene, is_whole, send, wait_until};
+use super::{ENDLESS, IMPASTO, Scene, is_whole, send, wait_until};
 
 /// `impasto attach`, with its words in a file.
 fn attach(scene: &Scene, words: &str) -> Child {
     let file = fs::File::create(scene.path(words)).expect("a file");
     scene
-        .command(env!("CARGO_BIN_EXE_impasto"))
+        .command(IMPASTO)
         .args(["attach", "--headless", "--run-dir", "run"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -89,7 +89,7 @@ fn a_reader_that_leaves_does_not_end_the_run() {
     let mut child = scene
         .command("sh")
         .args(["-c", "\"$@\" 2> words; echo $? > code", "sh"])
-        .arg(env!("CARGO_BIN_EXE_impasto"))
+        .arg(IMPASTO)
         .args(["run", "china.jpg", "night.jpg", "--device", "cpu"])
         .args(["--set", "schedule=[{size: 24, iterations: 60}]"])
         .args(["--events", "-", "-o", "out/picture.png", "--run-dir", "run"])
@@ -120,7 +120,7 @@ impl Unread {
     fn start(scene: &Scene) -> Self {
         let words = fs::File::create(scene.path("words")).expect("a file");
         let mut child = scene
-            .command(env!("CARGO_BIN_EXE_impasto"))
+            .command(IMPASTO)
             .args(["run", "china.jpg", "night.jpg", "--device", "cpu"])
             .args(["--set", "schedule=[{size: 24, iterations: 1000000}]"])
             .args(["--events", "-", "-o", "out/picture.png", "--run-dir", "run"])

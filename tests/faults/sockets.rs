@@ -1,10 +1,10 @@
-//! Folders for sockets that cannot be had, and sockets that lie elsewhere.
+//! Folders for sockets that is not available, and sockets that lie elsewhere.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Begin, ENDLESS, Scene, is_whole, wait_until};
+use super::{Begin, ENDLESS, IMPASTO, Scene, is_whole, skip, wait_until};
 
 /// What the shell does before the program, in the test's folder: no shared folder
 /// takes a socket. The test's folder and the program may themselves lie in /tmp.
@@ -28,7 +28,7 @@ fn without_shared_folders<'a>(scene: &'a Scene, begin: Begin<'a>) -> Option<Begi
         command
     };
     if !shell().output().is_ok_and(|tried| tried.status.success()) {
-        eprintln!("skipped: a process may not mount a disk of its own on this machine");
+        skip("a process may not mount a disk of its own on this machine");
         return None;
     }
     // In the way of the runtime folder's.
@@ -39,7 +39,7 @@ fn without_shared_folders<'a>(scene: &'a Scene, begin: Begin<'a>) -> Option<Begi
 
 /// As from a shell with another runtime folder.
 fn told_elsewhere(scene: &Scene, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command: Command = scene.command(env!("CARGO_BIN_EXE_impasto"));
+    let mut command: Command = scene.command(IMPASTO);
     let output = command
         .env("XDG_RUNTIME_DIR", scene.path("out"))
         .args(arguments)
@@ -138,7 +138,7 @@ fn a_run_that_cannot_begin_leaves_nothing_behind() {
         let output = scene
             .command("sh")
             .args(["-c", "ulimit -n $0; exec \"$@\"", &files.to_string()])
-            .arg(env!("CARGO_BIN_EXE_impasto"))
+            .arg(IMPASTO)
             .args(["run", "china.jpg", "night.jpg", "--headless"])
             .args(["--device", "cpu", "-o", "out/picture.png"])
             .args(["--set", "schedule=[{size: 24, iterations: 1}]"])

@@ -241,7 +241,7 @@ fn no_line_is_wider_than_the_terminal() {
         (80, &["runs", "list"]),
         (60, &["runs", "compare", first, second]),
     ] {
-        // A line that is too wide would go on in the next.
+        // A line that is too wide would continue in the next.
         let name = format!("narrow-{width}-{}", command[1]);
         let Some(screen) = Screen::open(&store, &name, (width, 40), "NO_COLOR=1", command) else {
             return;

@@ -2,6 +2,8 @@
 //! driven as a user does: on runs that were really painted, small as they are.
 
 mod choosing;
+#[path = "../common/mod.rs"]
+mod common;
 mod comparing;
 mod listing;
 mod removing;

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-pub const IMPASTO: &str = env!("CARGO_BIN_EXE_impasto");
-/// Longer than anything takes on a busy machine.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+use super::common::{IMPASTO, TIMEOUT};
+
 const DAY: u64 = 86_400;
 
 /// The runs in a store, from the oldest on: `finished` has ended 40 days ago,
@@ -130,7 +129,7 @@ impl Store {
         complaint
     }
 
-    /// Begins to paint small pictures, for so many iterations.
+    /// Begins to paint small pictures, for this many iterations.
     pub fn begin(&self, style: &str, iterations: u32, more: &[&str]) -> Live {
         let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
         let schedule = format!("schedule=[{{size: 24, iterations: {iterations}}}]");

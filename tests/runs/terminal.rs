@@ -1,31 +1,24 @@
 //! A command in a real terminal, which tmux holds.
 
-use std::process::Command;
-
-use super::store::{IMPASTO, Store, wait_for};
+use super::common::{IMPASTO, Tmux};
+use super::store::{Store, wait_for};
 
 /// A terminal with one command in it.
 pub struct Screen {
-    socket: String,
+    tmux: Tmux,
 }
 
 impl Screen {
-    /// Runs impasto in a terminal of so many cells, with `settings` such as
+    /// Runs impasto in a terminal of this many cells, with `settings` such as
     /// `NO_COLOR=1`. None where there is no tmux, which is told.
     pub fn open(
         store: &Store,
         name: &str,
-        (width, height): (u16, u16),
+        size: (u16, u16),
         settings: &str,
         arguments: &[&str],
     ) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            eprintln!("skipped: there is no tmux on this machine");
-            return None;
-        }
-        let screen = Self {
-            socket: format!("impasto-runs-{name}-{}", std::process::id()),
-        };
+        let tmux = Tmux::new(&format!("runs-{name}"))?;
         let environment = store.environment();
         let environment = environment.map(|(key, value)| format!("{key}='{}'", value.display()));
         let arguments: Vec<String> = arguments.iter().map(|it| format!("'{it}'")).collect();
@@ -36,46 +29,22 @@ impl Screen {
             environment.join(" "),
             arguments.join(" ")
         );
-        screen.tmux(&[
-            "-f",
-            "/dev/null",
-            "new-session",
-            "-d",
-            "-s",
-            "s",
-            "-x",
-            &width.to_string(),
-            "-y",
-            &height.to_string(),
-            &command,
-        ]);
-        Some(screen)
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux")
-            .args(["-L", &self.socket])
-            .args(arguments)
-            .env_remove("TMUX")
-            .output()
-            .expect("tmux runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        tmux.start(size, &[&command]);
+        Some(Self { tmux })
     }
 
     pub fn keys(&self, keys: &[&str]) {
-        let mut arguments = vec!["send-keys", "-t", "s"];
-        arguments.extend(keys);
-        self.tmux(&arguments);
+        self.tmux.keys(keys);
     }
 
     /// All that was printed, also what has left the screen, without colours.
     pub fn text(&self) -> String {
-        self.tmux(&["capture-pane", "-t", "s", "-p", "-S", "-"])
+        self.tmux.capture(&["-S", "-"])
     }
 
     /// All that was printed, with the sequences that colour it.
     pub fn coloured(&self) -> String {
-        self.tmux(&["capture-pane", "-t", "s", "-p", "-e", "-S", "-"])
+        self.tmux.capture(&["-e", "-S", "-"])
     }
 
     /// Waits until a text is seen, and returns all that is.
@@ -93,11 +62,5 @@ impl Screen {
         let code = text.rsplit("\ncode ").next().unwrap_or_default();
         let code = code.split('.').next().unwrap_or_default();
         code.parse().expect("a number")
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Checkpoints: all that a painter needs to go on, as plain data, and where a
+//! Checkpoints: all that a painter needs to continue, as plain data, and where a
 //! painter leaves them.
 //!
 //! The engine makes them and takes them up again; what keeps them, such as a run's
@@ -125,10 +125,10 @@ pub trait PictureStore: Send {
     ) -> Result<PathBuf, String>;
 }
 
-/// Where a run is kept while it is painted, and what it goes on from.
+/// Where a run is kept while it is painted, and what it resumes from.
 pub struct RunStorage {
     pub checkpoints: Box<dyn CheckpointStore>,
     pub pictures: Box<dyn PictureStore>,
-    /// The checkpoint to go on from.
+    /// The checkpoint to resume from.
     pub from: Option<Checkpoint>,
 }

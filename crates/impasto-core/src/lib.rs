@@ -6,9 +6,11 @@
 //!   checked.
 //! - [`protocol`] is what an engine and its front ends send each other: commands one
 //!   way, events the other.
-//! - [`checkpoint`] is what a painter needs to go on.
+//! - [`checkpoint`] is what a painter needs to continue.
 //! - [`text`] makes untrusted text safe to print, [`paths`] says whether two paths
 //!   name one file, and [`timing`] reports where a start's time goes.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod checkpoint;
 pub mod job;

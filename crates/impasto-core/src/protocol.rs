@@ -40,7 +40,7 @@ pub enum Command {
         width: u32,
         height: u32,
     },
-    /// Write the picture as it is to a file and go on.
+    /// Write the picture as it is to a file and continue.
     Snapshot {
         output: PathBuf,
     },
@@ -74,7 +74,7 @@ pub enum Event {
     Preparing {
         what: String,
         /// Which step this is, from 1, of how many until painting begins or
-        /// goes on.
+        /// continues.
         step: u32,
         of: u32,
     },
@@ -93,12 +93,12 @@ pub enum Event {
     Resumed {
         iteration: u32,
     },
-    /// The run goes on with this preset.
+    /// The run continues with this preset.
     Changed {
         iteration: u32,
         preset: Box<Preset>,
     },
-    /// Something the user should know; the run goes on.
+    /// Something the user should know; the run continues.
     Notice {
         iteration: u32,
         message: String,
@@ -160,7 +160,7 @@ pub struct Step {
     pub total: f64,
     /// The total of an image that the optimizer tried in this iteration and
     /// rejected: the losses beside it are those of the image before, from which
-    /// it goes on.
+    /// it continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_total: Option<f64>,
     /// Seconds of painting since the run began, pauses left out.

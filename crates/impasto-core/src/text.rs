@@ -1,4 +1,4 @@
-//! Text that comes from outside, made safe to print.
+//! Text for people: what comes from outside made safe to print, and numbers.
 //!
 //! File names, and what libraries quote from files, are untrusted: a terminal would
 //! obey the escape sequences in them.
@@ -48,6 +48,23 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// A number rounded to at most so many significant digits, in as few characters as it
+/// takes: `0.25`, `1500`, `60000`, `1.5e5`.
+#[must_use]
+pub fn number(value: f64, digits: usize) -> String {
+    let rounded = format!("{value:.*e}", digits.saturating_sub(1));
+    // What was just written can be read; and both forms below are the shortest
+    // that mean this very number.
+    let rounded = rounded.parse().unwrap_or(value);
+    // Zeros that stand for digits left out would be wrong.
+    let exact = rounded == value && (10_000.0..100_000.0).contains(&value);
+    if rounded == 0.0 || (0.001..10_000.0).contains(&rounded) || exact {
+        rounded.to_string()
+    } else {
+        format!("{rounded:e}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +91,26 @@ mod tests {
         let shown = display_reason(&format!("bad chunk \u{1b}{}", "x".repeat(10_000)));
         assert!(shown.starts_with("bad chunk \\u{1b}xxx"));
         assert!(shown.chars().count() < 220);
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        for (value, text) in [
+            (0.0, "0"),
+            (5.0, "5"),
+            (0.1, "0.1"),
+            (0.001, "0.001"),
+            (0.0005, "5e-4"),
+            (6.050_000_000_000_001, "6.05"),
+            (1500.0, "1500"),
+            (9999.6, "1e4"),
+            (60_000.0, "60000"),
+            (60_123.0, "6.012e4"),
+            (150_000.0, "1.5e5"),
+            (1e30, "1e30"),
+            (f64::MIN_POSITIVE, "2.225e-308"),
+        ] {
+            assert_eq!(number(value, 4), text);
+        }
     }
 }

@@ -149,7 +149,7 @@ pub fn bench(job: Job, size: u32, iterations: Option<u32>) -> Result<Timing> {
     })
 }
 
-/// Paints so many iterations, to their end.
+/// Paints this many iterations, to their end.
 fn paint(painter: &mut Painter, iterations: u32) -> Result<()> {
     let mut steps = 0;
     let mut record = |progress: Progress| {

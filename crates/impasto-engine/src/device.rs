@@ -4,6 +4,8 @@
 //! by opening `libtorch_cuda.so` before the first question about CUDA, so one
 //! binary serves machines with and without a GPU.
 
+#![allow(unsafe_code, reason = "a library that is opened by name")]
+
 use std::sync::OnceLock;
 
 use impasto_core::job::DeviceChoice;

@@ -133,15 +133,16 @@ impl Pass<'_> {
             return Ok(upstream);
         };
         let mut gradient = upstream;
-        let content = self.preset.content.layers.get(&layer);
-        if let (Some(target), Some(weight)) = (self.targets.content.get(&layer), content) {
+        let content = &self.preset.content;
+        let target = self.targets.content.get(&layer);
+        if let Some(target) = target.filter(|_| content.layers.contains_key(&layer)) {
             let count = elements(target);
             let difference = own.of(map)?.f_sub(&place.of(target)?)?;
             let share = elements(&difference) / count;
             let loss = mean_square(&difference)?.f_mul_scalar_(share)?;
             self.scalars.add(Slot::Content(layer), loss)?;
             // d mean(D²) / dF = 2·D / (C·H·W)
-            let scale = self.preset.content.weight * weight * 2.0 / count;
+            let scale = content.factor(layer) * 2.0 / count;
             if scale != 0.0 {
                 gradient = Some(sum(gradient, difference.f_mul_scalar(scale)?, map, own)?);
             }
@@ -180,16 +181,15 @@ impl Pass<'_> {
     /// the whole picture.
     fn style_step(&mut self, layer: Layer, gram: &Tensor, count: f64) -> Result<Option<Tensor>> {
         let style = &self.preset.style;
-        let (Some(target), Some(weight)) =
-            (self.targets.style.get(&layer), style.layers.get(&layer))
-        else {
+        let target = self.targets.style.get(&layer);
+        let Some(target) = target.filter(|_| style.layers.contains_key(&layer)) else {
             return Ok(None);
         };
         let difference = gram.f_sub(target)?;
         self.scalars
             .add(Slot::Style(layer), mean_square(&difference)?)?;
         // With D = G − A symmetric: d mean(D²) / dF = 4·F·D / (C²·C·H·W)
-        let scale = style.weight * weight * 4.0 / (elements(&difference) * count);
+        let scale = style.factor(layer) * 4.0 / (elements(&difference) * count);
         if scale == 0.0 {
             return Ok(None);
         }

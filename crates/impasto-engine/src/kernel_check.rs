@@ -209,7 +209,7 @@ fn compare_smoothness(kernels: &Kernels) -> Result<()> {
 /// An error where `found` is further from `wanted` than `tolerance`, as a share of
 /// the largest value.
 pub fn agree(what: &str, found: &Tensor, wanted: &Tensor, tolerance: f64) -> Result<()> {
-    let kind = tch::Kind::Double;
+    let kind = Kind::Double;
     let (found, wanted) = (found.f_to_kind(kind)?, wanted.f_to_kind(kind)?);
     let same_shape = found.size() == wanted.size();
     let off = match same_shape {

@@ -1,4 +1,4 @@
-//! The engine: the only room that knows libtorch.
+//! The engine: the only crate that depends on libtorch.
 //!
 //! Bottom up: [`device`] finds the processor, [`weights`] reads the network's
 //! parameters, [`network`] computes feature maps and carries gradients back
@@ -11,6 +11,8 @@
 //! here uses autograd: the chain of VGG is short and regular, so the gradient
 //! is written out, which saves memory, half of the Gram matrices' backward
 //! work, and lets every tensor stay in the channels-last layout.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod accelerator;
 pub mod bench;
@@ -125,5 +127,5 @@ impl From<kernels::KernelError> for EngineError {
     }
 }
 
-/// The result of everything in this room.
+/// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, EngineError>;

@@ -181,14 +181,12 @@ impl Losses {
     }
 }
 
-/// `term.weight · Σ wₗ·lossₗ`
+/// `Σ factorₗ·lossₗ`
 fn weigh(term: &Term, losses: &BTreeMap<Layer, f64>) -> f64 {
-    let weight = |layer| term.layers.get(layer).copied().unwrap_or(0.0);
-    term.weight
-        * losses
-            .iter()
-            .map(|(layer, loss)| weight(layer) * loss)
-            .sum::<f64>()
+    let weighted = losses
+        .iter()
+        .map(|(layer, loss)| term.factor(*layer) * loss);
+    weighted.sum()
 }
 
 pub(super) fn mean_square(difference: &Tensor) -> Result<Tensor> {

@@ -1,5 +1,7 @@
 //! How much memory is in use where the painting is done.
 
+#![allow(unsafe_code, reason = "a setting of the C library")]
+
 use std::fs;
 use std::sync::OnceLock;
 

@@ -22,7 +22,7 @@ pub struct MemoryPlan<'a> {
 }
 
 impl<'a> MemoryPlan<'a> {
-    /// The room that there is now on `device` for `job` with a network of these
+    /// The memory plan on `device` for `job` with a network of these
     /// `layers`.
     pub fn of(job: &'a Job, layers: &'a [Layer], device: Device, precision: Precision) -> Self {
         let demand = Workload {
@@ -77,10 +77,10 @@ impl<'a> MemoryPlan<'a> {
         let tile = layout.tile.filter(|_| self.job.compute.tile.is_none());
         match (tile, history) {
             (Some(tile), _) => Some(format!(
-                "painting in tiles of {tile} pixels, since {free} of memory are free"
+                "painting in tiles of {tile} pixels: only {free} of memory are free"
             )),
             (None, true) => Some(format!(
-                "L-BFGS remembers {} steps rather than {}, since {free} of memory are free",
+                "L-BFGS history reduced from {1} to {0} steps: only {free} of memory are free",
                 layout.history, optimizer.history
             )),
             (None, false) => None,

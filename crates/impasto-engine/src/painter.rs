@@ -72,7 +72,7 @@ pub struct Progress {
     pub steps: Vec<Step>,
     /// Things the user should know.
     pub notices: Vec<String>,
-    /// Why the run cannot go on, after the steps above.
+    /// Why the run cannot continue, after the steps above.
     pub failure: Option<EngineError>,
 }
 
@@ -302,7 +302,7 @@ impl Painter {
         stream.run(|| work(self))
     }
 
-    /// Where the run stands, and all that is needed to go on from there; none
+    /// Where the run stands, and all that is needed to continue from there; none
     /// before the first scale. What is in `kept` is on the disk already.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ enum Phase {
     /// So many eager runs were done.
     WarmUp(u32),
     Recorded(Recorded),
-    /// Graphs are not to be had here, or could not be trusted.
+    /// Graphs are not to be obtained here, or could not be trusted.
     Eager,
 }
 
@@ -123,7 +123,7 @@ impl Recorder {
     ///
     /// # Errors
     /// Those of the work, and when the device failed in a run before. A graph
-    /// that cannot be had is none.
+    /// that is not available is none.
     pub fn run(&mut self, work: &mut dyn Work, able: bool) -> Result<RecordedRun> {
         match &mut self.phase {
             Phase::Recorded(recorded) if able => {

@@ -1,7 +1,7 @@
 //! The numbers of one evaluation: gathered where they are computed, weighed
 //! there too, and read by the host in one go.
 
-use impasto_core::preset::{Layer, Preset, Term};
+use impasto_core::preset::{Layer, Preset};
 use impasto_core::protocol::LayerLosses;
 use tch::{Device, Kind, Tensor};
 
@@ -65,13 +65,12 @@ impl Scalars {
 
     /// How rows of these scalars are read and weighed.
     pub fn readout(&self, preset: &Preset) -> Result<Readout> {
-        let of = |term: &Term, layer| term.weight * term.layers.get(layer).unwrap_or(&0.0);
         let weights: Vec<f64> = self
             .slots
             .iter()
             .map(|slot| match slot {
-                Slot::Content(layer) => of(&preset.content, layer),
-                Slot::Style(layer) => of(&preset.style, layer),
+                Slot::Content(layer) => preset.content.factor(*layer),
+                Slot::Style(layer) => preset.style.factor(*layer),
                 Slot::Smoothness => preset.smoothness.weight,
                 Slot::Gradient => 0.0,
             })
@@ -101,7 +100,7 @@ impl Readout {
     pub(super) fn gather(&self, scalars: &Scalars) -> Result<(Tensor, Tensor)> {
         if scalars.slots != self.slots {
             return Err(EngineError::Torch(
-                "an evaluation brought other numbers than the one before".into(),
+                "an evaluation returned other losses than the one before".into(),
             ));
         }
         let row = scalars.row()?;

@@ -1,5 +1,7 @@
 //! Tensors as slices of floats, for kernels that are not libtorch's.
 
+#![allow(unsafe_code, reason = "tensors seen as slices")]
+
 use tch::{Device, Kind, Tensor};
 
 use super::{Result, kernels};

@@ -163,7 +163,7 @@ fn halvings(layer: Layer) -> u32 {
     u32::from(layer.block()).saturating_sub(1)
 }
 
-/// Cuts lie at multiples of so many pixels.
+/// Cuts lie at multiples of this many pixels.
 fn step(layers: &[Layer]) -> i64 {
     layers.last().map_or(1, |deepest| 1 << halvings(*deepest))
 }

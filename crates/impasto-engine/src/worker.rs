@@ -44,7 +44,7 @@ const SCALE_STEPS: u32 = 2;
 /// the picture is saved first. Then the thread waits for
 /// [`Command::Restart`], until the command side is dropped.
 ///
-/// With `storage`, the run is kept on the disk, and goes on from the checkpoint
+/// With `storage`, the run is kept on the disk, and resumes from the checkpoint
 /// in there, if any.
 ///
 /// # Errors
@@ -390,7 +390,7 @@ impl<'a> Worker<'a> {
                     }
                     Err(why) => {
                         picture::release(&output);
-                        let message = format!("no new run was begun: {why}");
+                        let message = format!("no new run was started: {why}");
                         self.channels.send(Event::Notice { iteration, message });
                     }
                 }

@@ -1,4 +1,4 @@
-//! A run that goes on from a checkpoint ends as the unbroken one does.
+//! A run that resumes from a checkpoint ends as the unbroken one does.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -392,7 +392,7 @@ fn a_restart_that_cannot_be_leaves_the_run_as_it_is() {
     };
     let nowhere = folder.path().join("no/such/folder.png");
     send(&link, restart(&preset, RestartFrom::Start, nowhere));
-    assert!(wait(&link, notice).starts_with("no new run was begun: "));
+    assert!(wait(&link, notice).starts_with("no new run was started: "));
     let mut lost = preset.clone();
     lost.start = Start::File(folder.path().join("not-there.png"));
     let output = folder.path().join("second.png");

@@ -1,4 +1,4 @@
-//! How many bytes of picture the line to the terminal bears.
+//! How many bytes of picture the connection to the terminal bears.
 //!
 //! [`Counted`] lies beneath the terminal and measures; [`Budget`] judges. A
 //! picture that takes long to send holds up every key's answer behind it, so
@@ -63,7 +63,7 @@ impl Budget {
         }
     }
 
-    /// Takes note that the writing of a picture of so many bytes began at
+    /// Takes note that the writing of a picture of this many bytes began at
     /// `started`.
     pub fn sent_picture(&mut self, bytes: u64, started: Instant) {
         self.last = Some((bytes, started));

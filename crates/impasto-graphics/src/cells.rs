@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use impasto_core::picture::Picture;
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use super::palette::dithered;
-use super::sixteen;
 use super::terminal::Colours;
 
 /// A cell stays as it is unless a channel of it moved by this much: the eye
@@ -117,15 +116,12 @@ impl Cells {
                     continue;
                 };
                 cell.reset();
-                if colours == Colours::None {
+                if matches!(colours, Colours::None | Colours::Sixteen) {
+                    // A user's own sixteen colours may be any.
                     cell.set_symbol(ramp(*pair));
                     continue;
                 }
                 let row = 2 * (y % 2);
-                if colours == Colours::Sixteen {
-                    draw_sixteen(cell, *pair, (x, row));
-                    continue;
-                }
                 let colour = |rgb: Rgb, y: u16| match colours {
                     Colours::True => Color::Rgb(rgb[0], rgb[1], rgb[2]),
                     _ => Color::Indexed(dithered(rgb, x, y)),
@@ -192,23 +188,6 @@ fn differs(shown: Option<Rgb>, new: Option<Rgb>) -> bool {
             .any(|(shown, new)| shown.abs_diff(new) >= DEAD_BAND),
         (None, None) => false,
         _ => true,
-    }
-}
-
-/// Draws a cell in 16 colours; `place` is its column, and the row of its upper
-/// pixel.
-fn draw_sixteen(cell: &mut Cell, pair: Pair, (x, y): (u16, u16)) {
-    let top = pair.top.map(|rgb| sixteen::dithered(rgb, x, y));
-    let bottom = pair.bottom.map(|rgb| sixteen::dithered(rgb, x, y + 1));
-    let (symbol, front, back) = match (top, bottom) {
-        (Some(top), Some(bottom)) => sixteen::cell(top, bottom),
-        (Some(top), None) => ("▀", top, 0),
-        (None, Some(bottom)) => ("▄", bottom, 0),
-        (None, None) => return,
-    };
-    cell.set_symbol(symbol).set_fg(sixteen::colour(front));
-    if top.is_some() && bottom.is_some() {
-        cell.set_bg(sixteen::colour(back));
     }
 }
 
@@ -369,18 +348,6 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_colours_are_the_terminal_s_own() {
-        let mut cells = Cells::default();
-        let dark_red = [205, 0, 0];
-        let rgb = [RED, GREEN, dark_red, dark_red, BLUE, GREEN].concat();
-        cells.update(&rgb, 2, 3, 2, 2);
-        let buffer = drawn(&cells, 2, 2, Colours::Sixteen);
-        assert_eq!(look(&buffer, 0, 0), ("▀", Color::LightRed, Color::Red));
-        assert_eq!(look(&buffer, 1, 0), ("▀", Color::LightGreen, Color::Red));
-        assert_eq!(look(&buffer, 0, 1), ("▀", Color::Blue, Color::Reset));
-    }
-
-    #[test]
     fn without_colours_light_is_a_character() {
         let mut cells = Cells::default();
         let rgb: Vec<u8> = [0_u8, 30, 60, 128, 200, 255]
@@ -389,9 +356,11 @@ mod tests {
             .flat_map(|grey| [grey; 3])
             .collect();
         cells.update(&rgb, 6, 2, 6, 1);
-        let buffer = drawn(&cells, 6, 1, Colours::None);
-        let text: String = (0..6).map(|x| buffer[(x, 0)].symbol()).collect();
-        assert_eq!(text, " .:+#@");
-        assert_eq!(look(&buffer, 5, 0), ("@", Color::Reset, Color::Reset));
+        for colours in [Colours::None, Colours::Sixteen] {
+            let buffer = drawn(&cells, 6, 1, colours);
+            let text: String = (0..6).map(|x| buffer[(x, 0)].symbol()).collect();
+            assert_eq!(text, " .:+#@");
+            assert_eq!(look(&buffer, 5, 0), ("@", Color::Reset, Color::Reset));
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! Pixels to terminal: pictures printed where people look.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod budget;
 pub mod cells;
 mod palette;
 pub mod pixels;
 mod print;
 pub mod scene;
-mod sixteen;
 pub mod terminal;
 mod thumbnail;
 

@@ -236,7 +236,7 @@ pub fn reduced(size: (u32, u32), most: u32) -> (u32, u32) {
     (side(size.0), side(size.1))
 }
 
-/// The picture as kitty's protocol sends it, to be drawn over so many cells at
+/// The picture as kitty's protocol sends it, to be drawn over this many cells at
 /// placeholders. The library sends pixels as they are, which takes twice the
 /// bytes, and leaves the terminal no room to enlarge them.
 fn kitty_transmission(
@@ -268,7 +268,7 @@ fn kitty_transmission(
     Ok(sent)
 }
 
-/// The picture as iTerm2's protocol sends it, drawn over so many cells. As for
+/// The picture as iTerm2's protocol sends it, drawn over this many cells. As for
 /// kitty, but this one takes JPEG.
 fn iterm2(picture: &RgbImage, size: Size) -> Result<Iterm2, EncodeError> {
     let mut jpeg = Vec::new();

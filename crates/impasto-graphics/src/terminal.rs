@@ -23,7 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::termios::{QueueSelector, tcflush, tcgetpgrp};
 
-/// How long a terminal may take to answer where nothing can go on meanwhile. A
+/// How long a terminal may take to answer where nothing can continue meanwhile. A
 /// line around the world and back takes a third of a second.
 const TIMEOUT: Duration = Duration::from_millis(600);
 /// No answer is longer than this; more is not an answer.

@@ -1,4 +1,4 @@
-//! Checkpoints: all that a painter needs to go on, on the disk.
+//! Checkpoints: all that a painter needs to continue, on the disk.
 //!
 //! A checkpoint is one file that describes all arrays and holds those that change,
 //! and any number of `frozen` files with arrays that never change, such as the
@@ -225,7 +225,7 @@ impl CheckpointStore for Checkpoints {
     fn write(&mut self, position: &Position, contents: &Contents) -> io::Result<()> {
         let number = self.next;
         // Somebody may have tidied up. If the run's own folder is gone, this is no
-        // place to go on from.
+        // place to resume from.
         let folder = self.run.make_folder(FOLDER)?;
         let frozen = self.write_frozen(&folder, number, &contents.frozen)?;
         let header = Header {
@@ -271,7 +271,7 @@ fn read_generation(
     let entries = || header.arrays.iter();
     let frozen = || header.frozen.iter().map(|frozen| &frozen.entry);
     if !limits.allow(entries(), MAX_ARRAYS) || !limits.allow(frozen(), limits.frozen) {
-        return Err(damaged("it holds more than this run can need"));
+        return Err(damaged("it holds more data than this run can need"));
     }
     let mut digest = Sha256::new();
     digest.update(&data.hashed);
@@ -284,9 +284,9 @@ fn read_generation(
         arrays.push(array(entry, bytes));
     }
     if data.left != 0 || digest.finalize().as_slice() != data.sha256 {
-        return Err(damaged("its check sum is another one"));
+        return Err(damaged("its checksum does not match"));
     }
-    // Without the frozen arrays the run goes on, only less well informed.
+    // Without the frozen arrays the run continues, only less well informed.
     let (frozen, notice) = match read_frozen(folder, header.frozen) {
         Ok(frozen) => (frozen, None),
         Err(error) => (
@@ -327,7 +327,7 @@ fn read_frozen(folder: &Folder, frozen: Vec<Frozen>) -> io::Result<Vec<Array>> {
         open.seek(SeekFrom::Start(offset))?;
         fill(open, &mut bytes)?;
         if hex(&Sha256::digest(&bytes)) != sha256 {
-            return Err(damaged("a check sum is another one"));
+            return Err(damaged("a checksum does not match"));
         }
         arrays.push(array(entry, bytes));
     }

@@ -135,7 +135,7 @@ impl RunError {
 
 fn advice(near: &[String]) -> String {
     match near {
-        [] => "; `impasto runs list` shows those there are".to_owned(),
+        [] => "; `impasto runs list` lists all runs".to_owned(),
         [one] => format!("; did you mean {one}?"),
         several => format!("; there are {}", several.join(", ")),
     }

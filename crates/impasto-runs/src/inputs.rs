@@ -1,4 +1,4 @@
-//! The pictures of a run: copied when it begins, read back when it goes on.
+//! The pictures of a run: copied when it begins, read back when it continues.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -9,7 +9,7 @@
 //! | `socket.json` | where that process can be reached |
 //! | `metrics.jsonl` | the losses, a JSON object a line |
 //! | `log.txt` | what else happened |
-//! | `checkpoint/` | what painting goes on from |
+//! | `checkpoint/` | what painting resumes from |
 //! | `snapshots/`, `result.png`, `preview.png` | pictures |
 //! | `losses.png`, `losses.svg` | the losses as a chart |
 //!
@@ -20,7 +20,9 @@
 //! Files appear whole or not at all, except the two that are appended to. All
 //! of it is private to its owner, and still read with suspicion: bounded, checked,
 //! and opened through the descriptor of its [`Folder`], so that no link leads out
-//! of it. This room knows nothing of tensors or terminals.
+//! of it. This module does not depend on tensors or terminals.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
 pub mod checkpoint;

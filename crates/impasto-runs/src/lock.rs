@@ -25,7 +25,7 @@ pub struct RunLock {
     file: File,
 }
 
-/// Why there is no lock to be had.
+/// Why there is no lock to be obtained.
 pub(super) enum NoLock {
     Taken,
     Io(io::Error),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use impasto_core::text::display_path;
 
-use super::clock::{self, Utc};
+use super::clock;
 use super::{Folder, Result, RunError};
 
 /// Its name in the run's folder.
@@ -51,18 +51,15 @@ impl RunLog {
     /// # Errors
     /// When it cannot be written. The log can be used again.
     pub fn line(&mut self, words: &str) -> io::Result<()> {
-        let now = Utc::from_unix(clock::now());
-        if self.date != now.date() {
-            self.write(&format!(
-                "-- {} UTC, process {}\n",
-                now.date(),
-                std::process::id()
-            ))?;
-            self.date = now.date();
+        let now = clock::utc(clock::now());
+        let date = now.date().to_string();
+        if self.date != date {
+            self.write(&format!("-- {date} UTC, process {}\n", std::process::id()))?;
+            self.date = date;
         }
         let words: String = words.chars().take(MAX_LINE).collect();
         let words = display_path(words.trim_end().as_ref());
-        self.write(&format!("{}  {words}\n", now.time()))
+        self.write(&format!("{}  {words}\n", now.strftime("%T")))
     }
 
     fn write(&mut self, line: &str) -> io::Result<()> {

@@ -18,7 +18,7 @@ use super::{Folder, Result, RunError};
 pub(super) const FILE: &str = "metrics.jsonl";
 /// Up to here every iteration is written.
 const ALL_UP_TO: u32 = 10_000;
-/// Lines are handed to the system in portions of so many bytes.
+/// Lines are handed to the system in portions of this many bytes.
 const PORTION: usize = 32 << 10;
 /// Lines that are kept in memory while they cannot be written.
 const MAX_WAITING: usize = 4096;
@@ -45,7 +45,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Opens the losses in a run's folder, which are made if they are not there. A last
-    /// line that was not written to its end goes; of a run that goes on from
+    /// line that was not written to its end goes; of a run that resumes from
     /// an earlier iteration, so do the lines after `keep_until`.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Metrics {
         }
     }
 
-    /// Writes the steps that are waiting. Where that fails they go on waiting,
+    /// Writes the steps that are waiting. Where that fails they keep waiting,
     /// thinned if there are thousands.
     ///
     /// # Errors

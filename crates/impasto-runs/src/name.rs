@@ -7,7 +7,7 @@ use std::str::FromStr;
 use impasto_core::text::display_path;
 use serde::{Deserialize, Serialize};
 
-use super::clock::Utc;
+use super::clock;
 
 /// The name of a run, such as `20261122-080317-china-night`: at most 80
 /// characters, `a` to `z`, digits, `-`, `_` and `.`, the first a letter or a
@@ -31,21 +31,11 @@ impl RunName {
     /// number of four digits fit into a name.
     const MAX_PART: usize = 28;
 
-    /// The name for a run with these two pictures, begun so many seconds after
+    /// The name for a run with these two pictures, begun this many seconds after
     /// the beginning of 1970: `YYYYMMDD-HHMMSS-content-style` in UTC.
     pub fn for_pictures(created: u64, content: &Path, style: &Path) -> Self {
-        let utc = Utc::from_unix(created);
-        Self(format!(
-            "{:04}{:02}{:02}-{:02}{:02}{:02}-{}-{}",
-            utc.year % 10_000,
-            utc.month,
-            utc.day,
-            utc.hour,
-            utc.minute,
-            utc.second,
-            part(content),
-            part(style)
-        ))
+        let time = clock::utc(created).strftime("%Y%m%d-%H%M%S");
+        Self(format!("{time}-{}-{}", part(content), part(style)))
     }
 
     /// This name with a number, for when it is taken: `name-2`.

@@ -9,7 +9,7 @@ use super::digest::{digest, digest_at};
 use super::{Run, checkpoint};
 
 impl Run {
-    /// Where the picture goes, from the root of the file system: as the newest
+    /// Where the picture goes, as an absolute path: as the newest
     /// checkpoint has it, else as the run began.
     pub fn output(&self) -> PathBuf {
         let folder = self.open_folder().ok();

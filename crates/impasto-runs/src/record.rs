@@ -1,16 +1,14 @@
 //! `run.json`: what a run was asked for, written once when it begins.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use impasto_core::job::{Compute, DeviceChoice, Overrides, PrecisionChoice, Shortage};
+use impasto_core::job::{Compute, Overrides};
 use impasto_core::preset::Preset;
 use impasto_core::text::display_path;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::inputs::Copied;
 use super::{FORMAT, Folder, RunError, RunName, files};
@@ -37,11 +35,9 @@ pub struct Record {
     pub preset: Preset,
     /// Where the preset was found: its name or its file.
     pub preset_name: Option<String>,
-    #[serde(with = "OverridesForm")]
     pub overrides: Overrides,
-    #[serde(with = "ComputeForm")]
     pub compute: Compute,
-    /// Where the finished picture goes, from the root of the file system.
+    /// Where the finished picture goes, as an absolute path.
     #[serde(with = "path")]
     pub output: PathBuf,
     /// SHA-256 of the file that was there when the run began, which it was asked to
@@ -102,44 +98,6 @@ impl Record {
         [("content", &self.content), ("style", &self.style)]
             .into_iter()
             .chain(self.start.iter().map(|start| ("start", start)))
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Overrides")]
-struct OverridesForm {
-    settings: Vec<String>,
-    size: Option<u32>,
-    iterations: Option<u32>,
-    seed: Option<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Compute")]
-struct ComputeForm {
-    #[serde(with = "word")]
-    device: DeviceChoice,
-    #[serde(with = "word")]
-    precision: PrecisionChoice,
-    tile: Option<u32>,
-    #[serde(with = "word", rename = "out_of_memory")]
-    shortage: Shortage,
-}
-
-/// A choice, as the command line writes it.
-mod word {
-    use super::*;
-
-    pub fn serialize<T: Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub fn deserialize<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<T, D::Error> {
-        String::deserialize(from)?
-            .parse()
-            .map_err(<D::Error as de::Error>::custom)
     }
 }
 

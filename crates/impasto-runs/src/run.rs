@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use impasto_core::job::{Job, Overrides, PictureFile};
-use impasto_core::picture::{self, MAX_FILE_BYTES, Picture};
+use impasto_core::picture::{self, MAX_FILE_BYTES, Picture, Source};
 use impasto_core::protocol::Step;
 use impasto_core::text::display_path;
 
 use super::lock::{self, NoLock, RunLock};
 use super::{
-    FORMAT, Folder, Record, Result, RunError, RunName, RunProgress, RunStatus, checkpoint, clock,
-    digest, files, inputs, log, metrics, plot, state,
+    Copied, FORMAT, Folder, Record, Result, RunError, RunName, RunProgress, RunStatus, checkpoint,
+    clock, digest, files, inputs, log, metrics, plot, state,
 };
 
 /// The names of the copies' folder and of the charts.
@@ -128,7 +128,7 @@ impl Run {
     }
 
     /// Removes the folder of a run that could not begin: there is nothing in it to
-    /// go on with, only copies of the pictures.
+    /// continue with, only copies of the pictures.
     pub fn discard(self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -137,7 +137,7 @@ impl Run {
         &self.name
     }
 
-    /// What the run is called on the command line: its name where it is among
+    /// What the run is named on the command line: its name where it is among
     /// all others, else its folder. Fit for a shell.
     pub fn called(&self) -> String {
         let usual = files::runs_folder().map(|runs| runs.join(self.name.as_str()));
@@ -155,7 +155,7 @@ impl Run {
         }
     }
 
-    /// The run's folder, from the root of the file system.
+    /// The run's folder, as an absolute path.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -193,6 +193,32 @@ impl Run {
         };
         job.check()?;
         Ok(job)
+    }
+
+    /// As [`job`](Self::job), with pictures that were decoded before: content, style and,
+    /// if there is one, start. None if they are not those of this run.
+    pub fn job_with(&self, pictures: Vec<Source>) -> Option<Job> {
+        let record = &self.record;
+        let mut pictures = pictures.into_iter();
+        let mut next = |copied: &Copied| {
+            let source = pictures.next()?;
+            (source.sha256 == copied.sha256).then(|| Source {
+                path: PathBuf::from(&copied.file),
+                ..source
+            })
+        };
+        let job = Job {
+            preset: record.preset.clone(),
+            content: next(&record.content)?,
+            style: next(&record.style)?,
+            start: match &record.start {
+                Some(start) => Some(next(start)?),
+                None => None,
+            },
+            compute: record.compute,
+            output: record.output.clone(),
+        };
+        job.check().is_ok().then_some(job)
     }
 
     /// Takes the right to paint this run, until it is dropped.
@@ -325,7 +351,7 @@ impl Run {
         self.folder.join(checkpoint::FOLDER)
     }
 
-    /// Whether there is a checkpoint to go on from, be it a broken one.
+    /// Whether there is a checkpoint to resume from, be it a broken one.
     pub fn has_checkpoint(&self) -> bool {
         self.open_folder()
             .is_ok_and(|folder| checkpoint::any_in(&folder))

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use impasto_core::job::DeviceChoice;
+use impasto_core::picture::{MAX_PIXELS, Picture, Source};
 use impasto_core::text::display_path;
 use impasto_runs::{Folder, Run};
 
@@ -22,7 +23,9 @@ pub const STDERR_FILE: &str = "stderr.txt";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const TRY_INTERVAL: Duration = Duration::from_millis(20);
 /// The longest order that an engine reads.
-const MAX_ORDER: u64 = 1 << 16;
+const MAX_REQUEST: u64 = 1 << 16;
+/// Samples of a picture that are sent at once.
+const SAMPLES_AT_ONCE: usize = 1 << 16;
 /// How much of an engine's last words is read.
 const LAST_WORDS: u64 = 4096;
 
@@ -38,7 +41,9 @@ pub enum RemoteError {
     Refused(String),
     #[error(transparent)]
     Line(#[from] LineError),
-    #[error("{run} is being painted{by}, but cannot be reached: {why}. It paints on; {way_out}.")]
+    #[error(
+        "{run} is being painted{by}, but cannot be reached: {why}. It continues to paint; {way_out}."
+    )]
     Unreachable {
         run: String,
         by: String,
@@ -97,8 +102,8 @@ fn unreachable(run: &Run) -> io::Result<RemoteError> {
         by: pid.map_or_else(String::new, |pid| format!(" by process {pid}")),
         why,
         way_out: match pid {
-            Some(pid) => format!("`kill {pid}` ends it with its picture saved"),
-            None => "ending its process saves its picture".to_owned(),
+            Some(pid) => format!("`kill {pid}` saves its picture and ends it"),
+            None => "end its process to save its picture".to_owned(),
         },
     })
 }
@@ -141,7 +146,7 @@ impl IdleEngine {
 
 impl Drop for IdleEngine {
     fn drop(&mut self) {
-        // One that received a request goes on.
+        // One that received a request continues.
         if self.0.stdin.is_some() {
             let _ = self.0.kill();
             let _ = self.0.wait();
@@ -173,14 +178,25 @@ impl EngineRequest {
         }
     }
 
-    /// The order that stdin brings; none if it ends without one.
+    /// The request that stdin brings, and the decoded pictures that follow it; none if
+    /// it ends without one.
     ///
     /// # Errors
-    /// When stdin cannot be read.
-    pub fn read() -> io::Result<Option<Self>> {
+    /// When stdin cannot be read, or breaks off.
+    pub fn read() -> io::Result<Option<(Self, Vec<Source>)>> {
+        let mut stdin = io::stdin().lock();
+        let mut length = [0; 4];
+        match stdin.read(&mut length[..1])? {
+            0 => return Ok(None),
+            _ => stdin.read_exact(&mut length[1..])?,
+        }
         let mut bytes = Vec::new();
-        io::stdin().take(MAX_ORDER).read_to_end(&mut bytes)?;
-        Ok(Self::parsed(&bytes))
+        let length = u64::from(u32::from_le_bytes(length)).min(MAX_REQUEST);
+        stdin.by_ref().take(length).read_to_end(&mut bytes)?;
+        let Some(request) = Self::parsed(&bytes) else {
+            return Ok(None);
+        };
+        Ok(Some((request, read_pictures(&mut stdin)?)))
     }
 
     fn parsed(bytes: &[u8]) -> Option<Self> {
@@ -214,15 +230,80 @@ impl EngineRequest {
     }
 }
 
+/// Sends pictures that were decoded already, so that the engine need not do it again:
+/// for each its path, its digest, its size and its samples.
+fn write_pictures(pictures: &[&Source], out: &mut impl Write) -> io::Result<()> {
+    for source in pictures {
+        let path = source.path.as_os_str().as_bytes();
+        let (width, height) = source.picture.size();
+        for number in [path.len() as u32, width, height] {
+            out.write_all(&number.to_le_bytes())?;
+        }
+        out.write_all(path)?;
+        out.write_all(source.sha256.as_bytes())?;
+        let mut bytes = Vec::with_capacity(4 * SAMPLES_AT_ONCE);
+        for samples in source.picture.pixels().chunks(SAMPLES_AT_ONCE) {
+            bytes.clear();
+            bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+            out.write_all(&bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The pictures that [`write_pictures`] sends, to the end of the stream.
+///
+/// # Errors
+/// When the stream breaks off, or holds something else.
+fn read_pictures(from: &mut impl Read) -> io::Result<Vec<Source>> {
+    let mut pictures = Vec::new();
+    loop {
+        let mut header = [0; 12];
+        match from.read(&mut header[..1])? {
+            0 => return Ok(pictures),
+            _ => from.read_exact(&mut header[1..])?,
+        }
+        let [length, width, height] = [0, 4, 8].map(|at| {
+            let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+            u32::from_le_bytes(bytes)
+        });
+        let pixels = u64::from(width) * u64::from(height);
+        if u64::from(length) > MAX_REQUEST || pixels > MAX_PIXELS {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut path = vec![0; length as usize];
+        from.read_exact(&mut path)?;
+        let mut sha256 = [0; 64];
+        from.read_exact(&mut sha256)?;
+        let mut samples = Vec::with_capacity(3 * pixels as usize);
+        let mut bytes = vec![0; 4 * SAMPLES_AT_ONCE];
+        while samples.len() < 3 * pixels as usize {
+            let count = (3 * pixels as usize - samples.len()).min(SAMPLES_AT_ONCE);
+            let bytes = &mut bytes[..4 * count];
+            from.read_exact(bytes)?;
+            let floats = bytes.as_chunks::<4>().0;
+            samples.extend(floats.iter().map(|&four| f32::from_le_bytes(four)));
+        }
+        let picture = Picture::new(width, height, samples);
+        pictures.push(Source {
+            picture: picture.ok_or(io::ErrorKind::InvalidData)?,
+            path: PathBuf::from(OsStr::from_bytes(&path)),
+            sha256: String::from_utf8_lossy(&sha256).into_owned(),
+        });
+    }
+}
+
 /// Lets an engine paint a run, from its last checkpoint if it has one, and
-/// connects to it. The engine does as the order says, and does not end with this
-/// process.
+/// connects to it. The engine does as the request says, and does not end with this
+/// process. `pictures` are those of the run's job, where they are decoded already; else the
+/// engine reads the run's copies.
 ///
 /// # Errors
 /// When it cannot be started, or ends at once.
 pub fn launch(
     run: &Run,
-    order: EngineRequest,
+    request: EngineRequest,
+    pictures: &[&Source],
     waiting: Option<IdleEngine>,
 ) -> Result<Connection, RemoteError> {
     let folder = run.open_folder().map_err(io::Error::other)?;
@@ -237,7 +318,16 @@ pub fn launch(
         engine = IdleEngine::start(None)?;
     }
     if let Some(mut stdin) = engine.0.stdin.take() {
-        stdin.write_all(&order.bytes())?;
+        let request = request.bytes();
+        let sent = stdin
+            .write_all(&(request.len() as u32).to_le_bytes())
+            .and_then(|()| stdin.write_all(&request))
+            .and_then(|()| write_pictures(pictures, &mut stdin));
+        match sent {
+            // The engine has ended, and says why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            sent => sent?,
+        }
     }
     let began = Instant::now();
     loop {
@@ -292,6 +382,30 @@ fn last_words(folder: &Folder, from: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_arrive_as_they_were_sent() {
+        let source = |width: u32, height: u32, path: &[u8]| Source {
+            picture: Picture::new(
+                width,
+                height,
+                (0..3 * width * height).map(|i| i as f32 / 7.0).collect(),
+            )
+            .unwrap(),
+            path: PathBuf::from(OsStr::from_bytes(path)),
+            sha256: "a".repeat(64),
+        };
+        let pictures = [source(5, 3, b"a\xff.png"), source(300, 200, b"")];
+        let mut bytes = Vec::new();
+        write_pictures(&pictures.each_ref(), &mut bytes).unwrap();
+        assert_eq!(read_pictures(&mut &bytes[..]).unwrap(), pictures);
+        assert_eq!(read_pictures(&mut &[][..]).unwrap(), []);
+        for length in [1, 11, 20, bytes.len() - 1] {
+            assert!(read_pictures(&mut &bytes[..length]).is_err(), "{length}");
+        }
+        let huge = [[0; 4], [255; 4], [255; 4]].concat();
+        assert!(read_pictures(&mut &huge[..]).is_err());
+    }
 
     #[test]
     fn orders_hold_any_path() {

@@ -67,7 +67,7 @@ pub enum Output {
     Own,
     /// Where the run has it, whatever lies there.
     Replace,
-    /// In this file, from the root of the file system.
+    /// In this file, as an absolute path.
     At(PathBuf),
 }
 
@@ -228,7 +228,7 @@ fn announce(folder: &Folder) -> (Announce, Receiver<String>) {
         let socket = socket.map_err(ToString::to_string);
         if let Err(why) = &socket {
             let _ = outbox.send(format!(
-                "no terminal can attach to this run ({why}); painting goes on, and a socket is \
+                "no terminal can attach to this run ({why}); painting continues, and a socket is \
                  tried again every few seconds"
             ));
         }
@@ -251,17 +251,17 @@ struct Host {
     log: RunLog,
     state: RunProgress,
     state_written: Option<Instant>,
-    /// The iteration that a run goes on from.
+    /// The iteration that a run resumes from.
     earlier: Option<u32>,
     /// Notices to send once the run has started.
     notices: Vec<String>,
     iteration: u32,
-    /// Whether it came so far that going on from here may help.
+    /// Whether it came so far that resuming may help.
     started: bool,
     /// When the run came to its end.
     over: Option<Instant>,
     began: Instant,
-    /// Whether any front end ever came over the line.
+    /// Whether any front end ever came over the socket.
     met: bool,
     /// What in the folder cannot be written to at present.
     failing: BTreeSet<&'static str>,
@@ -329,7 +329,7 @@ impl Host {
             && self.run.has_checkpoint()
         {
             let called = self.run.called();
-            *message += &format!("; `impasto resume {called}` goes on with it");
+            *message += &format!("; resume it with `impasto resume {called}`");
         }
         let is_start = matches!(event, Event::Started { .. });
         self.started |= is_start;
@@ -393,14 +393,14 @@ impl Host {
             }
             Event::Resumed { .. } => {
                 self.state.state = RunState::Painting;
-                Some("going on".to_owned())
+                Some("resumed".to_owned())
             }
             Event::Changed { iteration, .. } => Some(format!(
                 "the preset was changed after iteration {iteration}"
             )),
             Event::Notice { message, .. } => Some(message.clone()),
             Event::Memory(_) => None,
-            Event::Restarting { .. } => Some("a new run with the same pictures".to_owned()),
+            Event::Restarting { .. } => Some("restarted with the same pictures".to_owned()),
             Event::Saved { output, .. } => Some(format!("saved {}", output.display())),
             Event::Finished {
                 output,
@@ -473,7 +473,7 @@ impl Host {
             self.report_write_error("chart", written.map_err(|error| error.to_string()));
         }
         if state == RunState::Finished {
-            // Nothing is left to go on with.
+            // Nothing is left to continue with.
             let _ = fs::remove_dir_all(self.run.checkpoint_folder());
         }
     }
@@ -502,7 +502,7 @@ impl Host {
             return;
         };
         if self.failing.insert(what) {
-            let message = format!("{why}; painting goes on, and writing the {what} is tried again");
+            let message = format!("{why}; painting continues and writing the {what} is retried");
             let iteration = self.iteration;
             self.send_event(Event::Notice { iteration, message });
         }

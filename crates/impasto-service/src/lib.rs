@@ -5,6 +5,8 @@
 //! and finds it again. What paints is handed to the host: this crate knows nothing
 //! of tensors.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod engine_process;
 pub mod host;
 pub mod ipc;

@@ -100,7 +100,7 @@ impl Retries {
     }
 }
 
-/// What is going on. Texts are fit for a terminal.
+/// What is happening. Texts are fit for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// A request is sent.
@@ -151,7 +151,7 @@ impl Fetched {
 /// `stop` is asked several times a second whether to end.
 ///
 /// What has come when it ends early is kept beside the networks, and the next
-/// order of that name from the same place goes on from there.
+/// order of that name from the same place continues from there.
 ///
 /// # Errors
 /// When the name cannot be taken, when the network cannot be fetched, is not
@@ -376,7 +376,7 @@ mod tests {
         let retries = Retries::default();
         let seconds = [1, 2, 3, 4].map(|failures| retries.pause_after(failures).as_secs());
         assert_eq!(seconds, [1, 2, 4, 8]);
-        // However long it goes on.
+        // However long it continues.
         assert!(retries.pause_after(u32::MAX) > retries.pause_after(32));
     }
 

@@ -34,7 +34,7 @@ pub(super) fn read<R: Read + Seek>(
     let version = Pickle::read(&mut stream)?;
     if version.count(version.root()) != Some(VERSION) {
         return Err(unsupported(
-            "it is of another version of PyTorch's old format",
+            "it has another version of PyTorch's old format",
         ));
     }
     // The machine's facts say whether its numbers begin with the lowest byte;

@@ -16,9 +16,11 @@
 //!
 //! Around that stands where networks are kept. [`Networks`] is the folder of
 //! those a user has installed, in one form ([`store`]); [`OFFERS`] says which
-//! can be had from the network, and [`fetch`] gets them.
+//! can be obtained from the network, and [`fetch`] gets them.
 //!
-//! This room knows nothing of libtorch.
+//! This crate does not depend on libtorch.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 use std::collections::BTreeMap;
 use std::fs;

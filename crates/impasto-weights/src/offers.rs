@@ -1,4 +1,4 @@
-//! Networks that can be had from the Internet: which, where, and how to know
+//! Networks that can be obtained from the Internet: which, where, and how to know
 //! that it is them.
 //!
 //! Each offer has two places. The *official file* is the one that torchvision

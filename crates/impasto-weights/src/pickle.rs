@@ -364,7 +364,7 @@ impl<R: BufRead> Machine<R> {
         match Class::find(module, name) {
             Some(class) => self.push(Node::Class(class)),
             None => Err(unsupported(format!(
-                "it needs {}, which no state dict does",
+                "it needs {}, which no state dict needs",
                 quoted(&format!("{module}.{name}"))
             ))),
         }
@@ -480,7 +480,7 @@ impl<R: BufRead> Machine<R> {
 }
 
 fn broken() -> WeightsErrorKind {
-    damaged("its pickle makes no sense")
+    damaged("its pickle is invalid")
 }
 
 #[cfg(test)]

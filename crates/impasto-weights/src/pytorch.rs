@@ -34,7 +34,7 @@ pub(super) fn read<R: Read + Seek>(
     if let Some(region) = files.get("byteorder")
         && contents(source, *region, 16)? != b"little"
     {
-        return Err(unsupported("its numbers begin with the highest byte"));
+        return Err(unsupported("its numbers are big-endian"));
     }
     let file = files
         .get("data.pkl")

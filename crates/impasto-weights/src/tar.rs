@@ -137,7 +137,7 @@ impl Piece {
         }
     }
 
-    /// Skips so many bytes and returns where they begin.
+    /// Skips this many bytes and returns where they begin.
     fn skip(&mut self, length: u64) -> Result<u64, WeightsErrorKind> {
         let start = self.position;
         self.position = (start.checked_add(length))
@@ -218,5 +218,5 @@ fn octal(field: &[u8]) -> Option<u64> {
 }
 
 fn broken() -> WeightsErrorKind {
-    damaged("its list of tensors makes no sense")
+    damaged("its list of tensors is invalid")
 }

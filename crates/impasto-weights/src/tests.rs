@@ -183,7 +183,7 @@ fn a_tar_file_must_agree_with_itself() {
         bad[at..at + bytes.len()].copy_from_slice(bytes);
         refuse(bad)
     };
-    let strange = "list of tensors makes no sense";
+    let strange = "list of tensors is invalid";
     // A name or a size other than the header's own checksum says.
     assert!(refuse_change(find("pickle"), b"q").contains(strange));
     assert!(refuse_change(find("storages") + 124, b"1").contains(strange));
@@ -214,9 +214,9 @@ fn a_large_file_that_is_no_network_is_told_at_once() {
     let header = br#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#;
     let start = [&(header.len() as u64).to_le_bytes(), &header[..]].concat();
     for bytes in [&start[..], b"\0\0rubbish"] {
-        std::fs::write(&path, bytes).unwrap();
+        fs::write(&path, bytes).unwrap();
         // Full of holes; reading it to its end would take an hour.
-        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(1 << 42).unwrap();
         assert!(read(&path, None).is_err());
     }

@@ -114,7 +114,7 @@ fn directory<R: Read + Seek>(source: &mut Source<R>) -> Result<Directory, Weight
             tail[at..].starts_with(b"PK\x05\x06")
                 && u16_at(&tail, at + 20).is_ok_and(|length| usize::from(length) == comment)
         })
-        .ok_or_else(|| damaged("its list of contents is missing"))?;
+        .ok_or_else(|| damaged("its directory is missing"))?;
     let mut directory = Directory {
         start: u32_at(&tail, end + 16)?.into(),
         length: u32_at(&tail, end + 12)?.into(),
@@ -143,7 +143,7 @@ fn directory<R: Read + Seek>(source: &mut Source<R>) -> Result<Directory, Weight
         return Err(unsupported("it is one of several parts of a zip file"));
     }
     if directory.length > MAX_DIRECTORY {
-        return Err(unsupported("its list of contents is far too long"));
+        return Err(unsupported("its directory is far too long"));
     }
     if directory.start.checked_add(directory.length) != Some(end_start) {
         return Err(broken());
@@ -248,5 +248,5 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64, WeightsErrorKind> {
 }
 
 fn broken() -> WeightsErrorKind {
-    damaged("its list of contents makes no sense")
+    damaged("its directory is invalid")
 }

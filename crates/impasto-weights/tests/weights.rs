@@ -1,6 +1,8 @@
 //! The weights reader against files that are broken on purpose, and against a
 //! file of full size, with an eye on how much memory it takes.
 
+#![allow(unsafe_code, reason = "an allocator that counts")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::{self, File};

@@ -13,7 +13,6 @@ use impasto_runs::{Run, plot};
 use super::curves;
 use super::named;
 use super::show::{no_picture, picture_name};
-use super::wrap::wrapped;
 use crate::cli::runs::CompareArgs;
 use crate::headless::say;
 use crate::outcome::{Failure, Outcome};
@@ -156,7 +155,7 @@ fn table(
     if weighed {
         writeln!(out)?;
         let note = "The presets weigh the losses differently: their totals are no measure.";
-        for line in wrapped(note, columns) {
+        for line in textwrap::wrap(note, columns) {
             writeln!(out, "{line}")?;
         }
     }
@@ -181,10 +180,14 @@ fn write_rows(rows: &[[String; 3]], columns: usize, out: &mut impl Write) -> io:
         _ => [half, half],
     };
     for [name, one, other] in rows {
-        let (one, other) = (wrapped(one, values[0]), wrapped(other, values[1]));
+        let (one, other) = (
+            textwrap::wrap(one, values[0]),
+            textwrap::wrap(other, values[1]),
+        );
         for number in 0..one.len().max(other.len()) {
             let name = if number == 0 { name } else { "" };
-            let [one, other] = [&one, &other].map(|it| it.get(number).map_or("", String::as_str));
+            let [one, other] =
+                [&one, &other].map(|it| it.get(number).map_or("", |line| line.as_ref()));
             let line = format!("{name:<names$}  {one:<width$}  {other}", width = values[0]);
             writeln!(out, "{}", line.trim_end())?;
         }

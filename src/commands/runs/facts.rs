@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use impasto_core::text::display_path;
-use impasto_runs::clock::Utc;
+use impasto_runs::clock::utc;
 use impasto_runs::{Losses, Run, RunProgress, RunStatus, plot};
 use serde::Serialize;
 
@@ -116,7 +116,7 @@ pub fn ago(then: u64, now: u64) -> String {
         seconds @ 3600..86_400 => format!("{} h ago", seconds / 3600),
         86_400..172_800 => "1 day ago".to_owned(),
         seconds @ 172_800..2_592_000 => format!("{} days ago", seconds / 86_400),
-        _ => Utc::from_unix(then).date(),
+        _ => utc(then).date().to_string(),
     }
 }
 

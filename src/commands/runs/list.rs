@@ -8,7 +8,6 @@ use impasto_graphics::{PrintError, Thumbnail};
 use impasto_runs::{Run, RunEntry, RunError, RunStatus, Runs, clock};
 
 use super::facts::{Facts, ago};
-use super::wrap::wrapped;
 use crate::cli::runs::ListArgs;
 use crate::headless::say;
 use crate::outcome::{Failure, Outcome};
@@ -62,14 +61,14 @@ pub fn list(args: &ListArgs) -> Outcome {
     Ok(())
 }
 
-/// Says how to go on with what was interrupted.
+/// Says how to continue with what was interrupted.
 fn advise(facts: &[Facts]) {
     let interrupted = facts
         .iter()
         .find(|facts| facts.state == RunStatus::Interrupted);
     if let Some(facts) = interrupted {
         say(&format!(
-            "\nAn interrupted run goes on with: impasto resume {}",
+            "\nTo resume an interrupted run: impasto resume {}",
             facts.name
         ));
     }
@@ -82,7 +81,7 @@ fn picture(run: &Run) -> Option<Picture> {
         .find_map(|name| run.picture(name).ok())
 }
 
-/// A row for each run, under headings. In so many columns, if they are known,
+/// A row for each run, under headings. In this many columns, if they are known,
 /// what can be spared is left out.
 fn table(
     facts: &[Facts],
@@ -172,12 +171,15 @@ fn gallery(
                 ago(facts.when(), now)
             ),
         ];
-        let words: Vec<String> = words.iter().flat_map(|text| wrapped(text, room)).collect();
+        let words: Vec<_> = words
+            .iter()
+            .flat_map(|text| textwrap::wrap(text, room))
+            .collect();
         let rows = thumbnail.map_or_else(Vec::new, |thumbnail| thumbnail.rows());
         for number in 0..words.len().max(rows.len()) {
             let blank = " ".repeat(left);
             let picture = rows.get(number).unwrap_or(&blank);
-            let words = words.get(number).map_or("", String::as_str);
+            let words = words.get(number).map_or("", |line| line.as_ref());
             writeln!(out, "{picture}{:GAP$}{words}", "")?;
         }
         writeln!(out)?;

@@ -8,13 +8,12 @@ use std::path::Path;
 use impasto_core::protocol::Step;
 use impasto_core::text::display_path;
 use impasto_graphics::terminal::Terminal;
-use impasto_runs::clock::{Utc, now};
+use impasto_runs::clock::{now, utc};
 use impasto_runs::{Run, RunStatus, csv, plot};
 use serde_json::json;
 
 use super::chosen;
 use super::facts::{Facts, ago, size};
-use super::wrap::wrapped;
 use crate::cli::runs::{OpenArgs, ShowRunArgs};
 use crate::outcome::{Failure, Outcome};
 
@@ -73,20 +72,18 @@ fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io:
     row("run", run.name().as_str())?;
     let note = match (facts.state, facts.pid) {
         (RunStatus::Painting | RunStatus::Paused, Some(pid)) => format!(", process {pid}"),
-        (RunStatus::Interrupted, _) => format!("; go on with: impasto resume {}", run.called()),
+        (RunStatus::Interrupted, _) => format!("; to resume: impasto resume {}", run.called()),
         _ => String::new(),
     };
     row("state", &format!("{}{note}", facts.state.word()))?;
     if let Some(message) = &facts.message {
-        for line in wrapped(&display_path(Path::new(message)), room) {
+        for line in textwrap::wrap(&display_path(Path::new(message)), room) {
             row("", &line)?;
         }
     }
-    let began = Utc::from_unix(facts.created);
     let began = format!(
-        "{} {} UTC, {}",
-        began.date(),
-        began.time(),
+        "{} UTC, {}",
+        utc(facts.created).strftime("%F %T"),
         ago(facts.created, now())
     );
     row("begun", &began)?;
@@ -98,7 +95,7 @@ fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io:
     row("preset", &display_path(Path::new(&facts.preset)))?;
     for setting in &record.overrides.settings {
         let setting = format!("--set {}", display_path(Path::new(setting)));
-        for line in wrapped(&setting, room) {
+        for line in textwrap::wrap(&setting, room) {
             row("", &line)?;
         }
     }
@@ -127,7 +124,7 @@ fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io:
         (run.preview_path(), "the picture, small"),
         (run.snapshots_folder(), "pictures on the way"),
         (run.inputs_folder(), "the pictures it began with"),
-        (run.checkpoint_folder(), "what painting goes on from"),
+        (run.checkpoint_folder(), "the state to resume from"),
         (run.metrics_path(), "the losses, a JSON object a line"),
         (run.losses_png_path(), "the losses as a chart"),
         (run.losses_svg_path(), "the same as SVG"),
@@ -186,7 +183,7 @@ pub fn picture_name(run: &Run) -> Option<&'static str> {
         .find(|name| run.folder().join(name).exists())
 }
 
-/// Prints a path byte for byte, for a shell to take up.
+/// Prints a path byte for byte, for a shell to interpret.
 pub fn open(args: &OpenArgs) -> Outcome {
     let run = chosen(&args.which)?;
     let path = match args.picture {

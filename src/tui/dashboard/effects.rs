@@ -8,11 +8,10 @@ use impasto_core::preset::{Preset, Watch};
 use impasto_core::protocol::Command;
 
 use super::Dashboard;
-use crate::tui::app::Phase;
 use crate::tui::console::Console;
 use crate::tui::pane::Shown;
 use crate::tui::theme::Theme;
-use crate::tui::update::{Effect, Message, update};
+use crate::tui::update::{Effect, Message};
 
 /// The most numbers tried for a free name.
 const MAX_NAMES: u32 = 100_000;
@@ -85,7 +84,7 @@ impl Dashboard<'_> {
             Effect::NextTheme => {
                 self.palette = self.palette.next();
                 self.theme = Theme::new(self.palette, self.colours, self.theme.ascii);
-                self.app.note(format!("theme {}", self.palette), false);
+                self.note(format!("theme {}", self.palette), false);
                 return Ok(());
             }
             Effect::ShowFullScreen => return self.show_full_screen(console),
@@ -96,7 +95,7 @@ impl Dashboard<'_> {
             }
             Effect::Leave => return Ok(()),
         };
-        for effect in update(&mut self.app, message) {
+        for effect in self.update(message) {
             self.execute(effect, console)?;
         }
         Ok(())
@@ -108,7 +107,7 @@ impl Dashboard<'_> {
             Some(run) => drop(run.link.commands.send(command)),
             // Nothing is begun, so there is nothing to save.
             None if command == Command::Stop => {
-                self.app.phase = Phase::Finished { output: None };
+                self.update(Message::NotBegun);
             }
             None => {}
         }
@@ -136,7 +135,7 @@ impl Dashboard<'_> {
             self.plan.output.with_file_name(name)
         };
         let first = if word.is_empty() { 2 } else { 1 };
-        // Where none can be had, the engine says why.
+        // Where none can be obtained, the engine says why.
         picture::reserve((first..MAX_NAMES).map(named)).unwrap_or_else(|_| named(first))
     }
 }

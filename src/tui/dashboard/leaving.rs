@@ -7,7 +7,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::{Dashboard, FRAME_INTERVAL};
 use crate::tui::app::Phase;
-use crate::tui::update::{Effect, Message, update};
+use crate::tui::update::{Effect, Message};
 
 /// How long an engine in another process may take to stop and save when nobody
 /// is there to see it.
@@ -45,7 +45,7 @@ impl Dashboard<'_> {
         if self.app.leaving && self.app.remote.is_none() {
             Vec::new()
         } else {
-            update(&mut self.app, Message::Terminate)
+            self.update(Message::Terminate)
         }
     }
 
@@ -94,7 +94,7 @@ impl Dashboard<'_> {
             return self.left();
         }
         self.send(Command::Stop);
-        self.app.phase = Phase::Stopping;
+        self.update(Message::Stopping);
         let deadline = Instant::now() + SAVING;
         while !self.app.is_over() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -112,6 +112,6 @@ impl Dashboard<'_> {
 
     fn update_undrawn(&mut self, event: Event) {
         self.write_down(&event);
-        drop(update(&mut self.app, Message::Event(event)));
+        drop(self.update(Message::Event(event)));
     }
 }

@@ -1,5 +1,5 @@
 //! The dashboard's pictures: previews asked for and taken in, the picture in
-//! place of the dashboard, and what the line to the terminal carries.
+//! place of the dashboard, and what the connection to the terminal carries.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::Dashboard;
 use crate::tui::app::Phase;
 use crate::tui::console::Console;
 use crate::tui::pane::Shown;
-use crate::tui::update::Effect;
+use crate::tui::update::{Effect, Message};
 use crate::tui::{layout, view};
 
 /// Previews are asked for no more often than this.
@@ -44,8 +44,7 @@ impl Dashboard<'_> {
 
     pub(super) fn show_full_screen(&mut self, console: &mut dyn Console) -> io::Result<()> {
         let Some(picture) = self.picture.picture() else {
-            self.app.full_screen = false;
-            self.app.note("there is no picture to show yet", false);
+            self.update(Message::NoPicture);
             return Ok(());
         };
         let painting = matches!(self.picture.shown(), Shown::Painting | Shown::Split);

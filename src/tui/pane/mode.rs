@@ -1,20 +1,20 @@
 //! Which way the pane draws: by the terminal's own graphics, or by cells.
 
 use std::fmt;
-use std::str::FromStr;
 
+use clap::ValueEnum;
 use impasto_graphics::terminal::Graphics;
 
 /// The user's choice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Pixels where the terminal has them; over a slow line only once the
-    /// picture stands still.
+    /// Pixels where the terminal supports them; over a slow connection only
+    /// while the picture does not change.
     #[default]
     Auto,
-    /// Pixels wherever the terminal has them.
+    /// Pixels wherever the terminal supports them.
     Pixels,
-    /// Characters always.
+    /// Always characters.
     Cells,
 }
 
@@ -40,17 +40,6 @@ impl fmt::Display for Mode {
     }
 }
 
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Auto, Self::Pixels, Self::Cells]
-            .into_iter()
-            .find(|mode| mode.to_string() == text)
-            .ok_or_else(|| "expected auto, pixels or cells".to_owned())
-    }
-}
-
 /// Seconds that sending a picture may take while it keeps changing, and before
 /// the line counts as fast again.
 const SLOW: f64 = 1.0;
@@ -58,7 +47,7 @@ const FAST: f64 = 0.5;
 /// Seconds that a picture may take that stands still.
 const TIMEOUT: f64 = 2.0;
 
-/// What is known of the line to the terminal.
+/// What is known of the connection to the terminal.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Line {
     /// Bytes a second, once that is known.

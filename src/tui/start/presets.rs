@@ -66,7 +66,7 @@ impl Presets {
                 name: self.chosen.clone(),
                 shown: display_path(Path::new(&self.chosen)),
                 own: true,
-                origin: "named when impasto was started".to_owned(),
+                origin: "given at the start of impasto".to_owned(),
                 description: Ok(String::new()),
             };
             self.rows.insert(0, given);

@@ -212,7 +212,7 @@ fn accept(start: &mut Start) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Takes a picture for the present step, and goes on to what is still open.
+/// Takes a picture for the present step, and continues to what is still open.
 fn choose(start: &mut Start, path: PathBuf) {
     let Some(slot) = slot(start) else {
         return;

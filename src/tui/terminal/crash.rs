@@ -1,6 +1,8 @@
 //! Giving the terminal back when a signal kills the process: a fault in a
 //! library, an `abort`, or somebody's `kill`.
 
+#![allow(unsafe_code, reason = "signal handlers")]
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;

@@ -99,7 +99,7 @@ impl Input {
 
     /// Asks the terminal what graphics it can do. Does not wait: the answer is
     /// among the events that [`Input::wait`] returns, within about five seconds,
-    /// and keys go on coming meanwhile. To be called while the terminal is in
+    /// and keys keep coming meanwhile. To be called while the terminal is in
     /// raw mode and nothing else writes to it.
     pub fn ask(&mut self, terminal: &Terminal) {
         let query = TerminalQuery::begin(terminal, Instant::now());

@@ -118,7 +118,7 @@ impl Screen {
 
     /// Gives the screen back and stops the process as Ctrl-Z does, then takes
     /// the screen again once continued. Where no shell could continue the
-    /// process, it goes on at once. The next [`Screen::draw`] is a full one.
+    /// process, it continues at once. The next [`Screen::draw`] is a full one.
     ///
     /// # Errors
     /// As for [`Screen::enter`].

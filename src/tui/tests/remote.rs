@@ -334,7 +334,7 @@ fn whoever_comes_late_sees_what_was_seen_from_the_beginning() {
         .when(PAINTING, &keys("7\n"))
         .when("content             7", &keys(" "))
         .when("paused", &keys("q"))
-        .when("leave it paused", &keys("d"));
+        .when("detach, paused", &keys("d"));
     let (left, early, _) = play(plan.clone(), OPTIONS, &far, &mut stage);
     assert_eq!(left, ExitReason::Detached);
     assert_eq!(early.preset.content.weight, 7.0);
@@ -342,7 +342,7 @@ fn whoever_comes_late_sees_what_was_seen_from_the_beginning() {
     let mut stage = Stage::new(120, 36);
     stage
         .when("paused", &keys("q"))
-        .when("leave it paused", &keys("d"));
+        .when("detach, paused", &keys("d"));
     let (left, late) = play_late(plan, &far, &mut stage);
     assert_eq!(left, ExitReason::Detached);
     assert_eq!(of_the_run(&late), of_the_run(&early));

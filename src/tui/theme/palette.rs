@@ -1,58 +1,38 @@
 //! The palettes to choose from, and the paints of those that have their own.
 
 use std::fmt;
-use std::str::FromStr;
 
+use clap::ValueEnum;
 use ratatui::style::Color;
 
 /// A set of colours to choose from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Palette {
-    /// `terminal`: the 16 colours that the user's own terminal defines, on its
-    /// own ground.
+    /// The terminal's own 16 colours and background.
     #[default]
     Terminal,
-    /// `ultramarine`: ochre and rose on a deep blue.
+    /// Ochre and rose on deep blue.
     Ultramarine,
-    /// `umber`: earths and a little sky on a warm dark brown.
+    /// Earth tones and some blue on warm dark brown.
     Umber,
-    /// `verdigris`: copper on a dark green.
+    /// Copper on dark green.
     Verdigris,
-    /// `linen`: inks on a primed canvas, for those who like a light ground.
+    /// Inks on a light background.
     Linen,
-    /// `mono`: weight and underlines alone, on the terminal's own ground.
+    /// No colours: bold and underlined text.
     Mono,
 }
 
 impl Palette {
-    /// Every palette, in the order in which they are gone through.
-    pub const ALL: [Self; 6] = [
-        Self::Terminal,
-        Self::Ultramarine,
-        Self::Umber,
-        Self::Verdigris,
-        Self::Linen,
-        Self::Mono,
-    ];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Terminal => "terminal",
-            Self::Ultramarine => "ultramarine",
-            Self::Umber => "umber",
-            Self::Verdigris => "verdigris",
-            Self::Linen => "linen",
-            Self::Mono => "mono",
-        }
-    }
-
     /// The palette after this one; after the last comes the first.
     #[must_use]
     pub fn next(self) -> Self {
-        let place = Self::ALL.iter().position(|palette| *palette == self);
-        let next = place.map_or(0, |place| (place + 1) % Self::ALL.len());
-        Self::ALL[next]
+        let all = Self::value_variants().iter().copied();
+        { all }
+            .cycle()
+            .skip_while(|palette| *palette != self)
+            .nth(1)
+            .unwrap_or_default()
     }
 
     /// The paints of a palette that has its own.
@@ -69,19 +49,8 @@ impl Palette {
 
 impl fmt::Display for Palette {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(self.name())
-    }
-}
-
-impl FromStr for Palette {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|palette| palette.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("there is no such theme; there are {names}")
-        })
+        self.to_possible_value()
+            .map_or(Ok(()), |value| out.pad(value.get_name()))
     }
 }
 
@@ -197,20 +166,13 @@ mod tests {
 
     #[test]
     fn palettes_are_named_and_gone_through() {
-        for palette in Palette::ALL {
-            assert_eq!(palette.to_string().parse(), Ok(palette));
+        for palette in Palette::value_variants() {
+            let name = palette.to_string();
+            assert_eq!(Palette::from_str(&name, false), Ok(*palette));
         }
-        assert_eq!(
-            "night".parse::<Palette>(),
-            Err(
-                "there is no such theme; there are terminal, ultramarine, umber, verdigris, \
-                 linen, mono"
-                    .to_owned()
-            )
-        );
         let mut palette = Palette::default();
-        for expected in Palette::ALL {
-            assert_eq!(palette, expected);
+        for expected in Palette::value_variants() {
+            assert_eq!(palette, *expected);
             palette = palette.next();
         }
         assert_eq!(palette, Palette::Terminal);

@@ -180,7 +180,7 @@ fn remove_layer(app: &mut App) -> Vec<Effect> {
     match app.selected_row() {
         Some(row) if app.remove_layer(row) => vec![send_preset(app)],
         _ => {
-            app.note("choose a layer to take out; m mutes the whole", false);
+            app.note("select a layer to remove; m mutes the whole term", false);
             Vec::new()
         }
     }

@@ -42,7 +42,10 @@ pub(super) fn steers(app: &mut App, steers: bool) {
 
 /// The answer to a key that steers, where another terminal does that.
 pub(super) fn only_watches(app: &mut App) -> Vec<Effect> {
-    app.note("another terminal steers this run; you are watching", false);
+    app.note(
+        "another terminal controls this run; you are watching",
+        false,
+    );
     Vec::new()
 }
 
@@ -51,7 +54,7 @@ pub(super) fn lost(app: &mut App) -> Vec<Effect> {
     let called = app.remote.as_ref().map_or("", |remote| &remote.called);
     let message = format!(
         "the line to the run broke; `impasto attach {called}` shows it if it still paints, \
-         `impasto resume {called}` goes on if it does not"
+         `impasto resume {called}` resumes it if it does not"
     );
     handle_event(
         app,
@@ -103,7 +106,7 @@ pub(super) fn started(app: &mut App, preset: Preset) {
     }
 }
 
-/// The run goes on with this preset.
+/// The run continues with this preset.
 pub(super) fn changed(app: &mut App, preset: Preset) {
     if app.unanswered > 0 {
         // The answer to a change of ours, after which there may be newer ones.

@@ -1,5 +1,6 @@
 //! Every weight, its share of the total as a bar, and the one being edited.
 
+use impasto_core::text::number;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -45,7 +46,7 @@ fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> L
     let shown = match (&app.typed, selected) {
         (Some(typed), true) => format!("{typed}_"),
         _ if weight == 0.0 && app.muted.contains_key(&row) => "muted".to_owned(),
-        _ => number(weight),
+        _ => number(weight, 4),
     };
     let share = app.share(row);
     let percent = share.map_or_else(String::new, |share| format!("{:.0}%", 100.0 * share));
@@ -74,23 +75,6 @@ fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> L
     ])
 }
 
-/// A weight in at most eight characters.
-fn number(weight: f64) -> String {
-    match weight {
-        0.0 => "0".to_owned(),
-        _ if (0.001..100_000.0).contains(&weight) => {
-            let digits = 3 - weight.log10().floor().clamp(-3.0, 3.0) as i32;
-            let text = format!("{weight:.*}", digits.max(0) as usize);
-            if text.contains('.') {
-                text.trim_end_matches('0').trim_end_matches('.').to_owned()
-            } else {
-                text
-            }
-        }
-        _ => format!("{weight:.1e}"),
-    }
-}
-
 /// A bar of `width` columns, filled by `share`.
 fn bar_of(share: f64, width: usize, ascii: bool) -> String {
     const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
@@ -116,24 +100,6 @@ fn bar_of(share: f64, width: usize, ascii: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_short_and_exact_enough() {
-        for (weight, text) in [
-            (0.0, "0"),
-            (5.0, "5"),
-            (0.1, "0.1"),
-            (12.345, "12.35"),
-            (1000.0, "1000"),
-            (10_000.0, "10000"),
-            (0.001_5, "0.0015"),
-            (150_405.0, "1.5e5"),
-            (1e30, "1.0e30"),
-        ] {
-            assert_eq!(number(weight), text);
-            assert!(text.len() < WEIGHT);
-        }
-    }
 
     #[test]
     fn bars_fill_by_eighths() {

@@ -21,7 +21,7 @@ use crate::tui::pane::{Pane as PicturePane, Shown};
 pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &Theme) {
     let window = frame.area();
     let Some(places) = places(app, window) else {
-        too_small(frame, "the dashboard", "The painting goes on.", theme);
+        too_small(frame, "the dashboard", "Painting continues.", theme);
         return;
     };
     frame.buffer_mut().set_style(window, theme.base);

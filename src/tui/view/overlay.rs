@@ -25,7 +25,7 @@ pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
         Overlay::Layers(_) => " add a layer ",
         Overlay::Restart => " restart ",
         Overlay::Messages { .. } => " messages ",
-        Overlay::Mistake(_) => " the preset's file has a mistake ",
+        Overlay::Mistake(_) => " the preset file has a mistake ",
         Overlay::Failure => " the run failed ",
     };
     let block = framed(title, true, theme);
@@ -71,7 +71,7 @@ fn help(theme: &Theme) -> Vec<Line<'static>> {
         }
     }
     lines.push(Line::styled(
-        "Typing a number sets the chosen weight.",
+        "Type a number to set the selected weight.",
         theme.dim,
     ));
     lines.push(Line::styled(
@@ -182,9 +182,9 @@ fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
         (
             "d",
             if paused {
-                "leave it paused, and come back with"
+                "detach, paused; reopen with"
             } else {
-                "leave it painting, and come back with"
+                "detach; reopen with"
             },
         ),
         (
@@ -212,7 +212,7 @@ fn leave(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
 fn restart(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
     let changes = changes_of_restart(app);
     if changes.is_empty() {
-        lines.push(Line::from("Begin anew with these weights?"));
+        lines.push(Line::from("Restart with these weights?"));
     } else {
         lines.push(Line::from(format!(
             "The weights of {} are in use. This takes a new run:",

@@ -29,10 +29,7 @@ pub fn draw(frame: &mut Frame, start: &Start, theme: &Theme, colours: Colours) {
     };
     let title = Line::from(vec![
         Span::styled(" impasto ", theme.title),
-        Span::styled(
-            "choose a photograph, and a painting to paint it after",
-            theme.dim,
-        ),
+        Span::styled("choose a photograph and a painting", theme.dim),
     ]);
     frame.render_widget(title, places.title);
     for (choice, area) in Choice::ALL.into_iter().zip(places.steps) {
@@ -173,7 +170,7 @@ fn list(frame: &mut Frame, places: &Places, start: &Start, theme: &Theme) {
     let (words, kind) = match slot.map(|slot| &slot.listing) {
         Some(None) => ("reading the folder", theme.dim),
         Some(Some(Err(error))) => (error.as_str(), theme.error),
-        _ if !list.filter.is_empty() => ("nothing here has that in its name", theme.dim),
+        _ if !list.filter.is_empty() => ("no name contains that text", theme.dim),
         Some(_) => ("no folders and no pictures here", theme.dim),
         None => ("no presets yet", theme.dim),
     };
@@ -294,7 +291,7 @@ fn next<'a>(start: &Start, theme: &Theme) -> Line<'a> {
         } => vec![
             Span::styled("paints ", theme.good),
             Span::styled(file_name(content), theme.content),
-            plain(" in the manner of "),
+            plain(" in the style of "),
             Span::styled(file_name(style), theme.style),
             plain(", preset "),
             strong(&preset.shown),
@@ -349,8 +346,8 @@ fn help(frame: &mut Frame, window: Rect, scroll: u16, theme: &Theme) {
     lines.extend(
         [
             "",
-            "Typing finds a name; ~ goes to your home.",
-            "Pasting the path of a file or a folder goes there, and so does",
+            "Type to filter names; ~ opens your home folder.",
+            "Paste or drop the path of a file or folder to open it:",
             "dropping one on the terminal.",
         ]
         .map(|text| Line::styled(text, theme.dim)),

@@ -83,7 +83,7 @@ fn about(app: &App, theme: &Theme) -> Vec<Item> {
     let mut items = vec![
         item("impasto", theme.title, 5),
         item(app.content.clone(), theme.content, 7),
-        item("in the manner of", theme.dim, 4),
+        item("in the style of", theme.dim, 4),
         item(app.style.clone(), theme.style, 7),
         item(preset, theme.text, 6),
     ];

@@ -4,11 +4,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// Which processor a run was asked to use. See `engine::device` for what it
 /// becomes on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
     /// The first CUDA device where there is one, else the CPU.
     #[default]
@@ -35,6 +37,20 @@ impl FromStr for DeviceChoice {
     }
 }
 
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        choice.to_string()
+    }
+}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,9 +63,11 @@ impl fmt::Display for DeviceChoice {
 
 /// What a run was asked to compute in. See `engine::precision` for what it
 /// becomes on this machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum PrecisionChoice {
-    /// The fastest that brings the same losses.
+    /// The fastest with the same losses.
     #[default]
     Auto,
     Float32,
@@ -57,84 +75,34 @@ pub enum PrecisionChoice {
     Bfloat16,
 }
 
-impl PrecisionChoice {
-    const NAMES: [(&'static str, Self); 4] = [
-        ("auto", Self::Auto),
-        ("float32", Self::Float32),
-        ("tf32", Self::Tf32),
-        ("bfloat16", Self::Bfloat16),
-    ];
-}
-
-impl FromStr for PrecisionChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        named(&Self::NAMES, text)
-    }
-}
-
 impl fmt::Display for PrecisionChoice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(name_in(&Self::NAMES, *self))
+        self.to_possible_value()
+            .map_or(Ok(()), |value| out.pad(value.get_name()))
     }
 }
 
 /// What a run does when memory runs out in spite of all foresight.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum Shortage {
-    /// Goes on in smaller tiles, which takes longer.
+    /// Continue with smaller tiles, which takes longer.
     #[default]
     Tile,
-    /// In smaller tiles first, then at a smaller size.
+    /// Smaller tiles first, then a smaller picture.
     Shrink,
-    /// Saves the picture so far and ends.
+    /// Save the picture and end.
     Stop,
 }
 
-impl Shortage {
-    const NAMES: [(&'static str, Self); 3] = [
-        ("tile", Self::Tile),
-        ("shrink", Self::Shrink),
-        ("stop", Self::Stop),
-    ];
-}
-
-impl FromStr for Shortage {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        named(&Self::NAMES, text)
-    }
-}
-
-impl fmt::Display for Shortage {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(name_in(&Self::NAMES, *self))
-    }
-}
-
-/// The value that `text` names.
-fn named<T: Copy>(names: &[(&'static str, T)], text: &str) -> Result<T, String> {
-    let found = names.iter().find(|(name, _)| *name == text);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        format!("expected one of {}", names.join(", "))
-    })
-}
-
-/// The name of a value that is in the table.
-fn name_in<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
-    let found = names.iter().find(|(_, known)| *known == value);
-    found.map_or("", |(name, _)| name)
-}
-
 /// Where and how a run computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compute {
     pub device: DeviceChoice,
     pub precision: PrecisionChoice,
     /// The side of the tiles in pixels; none for as few tiles as memory allows.
     pub tile: Option<u32>,
+    #[serde(rename = "out_of_memory")]
     pub shortage: Shortage,
 }

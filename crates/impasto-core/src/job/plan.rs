@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Compute, Job, JobError, resize_schedule};
 use crate::paths::is_same_file;
 use crate::picture::{self, PictureError, Source, check_destination};
@@ -23,7 +25,7 @@ pub struct Plan {
 }
 
 /// What a command line may say over a preset.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Overrides {
     /// `key=value`, in order, for the preset named there.
     pub settings: Vec<String>,

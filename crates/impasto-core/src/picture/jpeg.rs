@@ -47,7 +47,7 @@ pub(super) fn decode(bytes: &[u8], file: &str) -> Result<Decoded, PictureError> 
             scope.spawn(decode)
         });
         let samples = decoder.decode();
-        (samples, again.map(|again| again.join()))
+        (samples, again.map(thread::ScopedJoinHandle::join))
     });
     let mut samples = samples.map_err(refuse)?;
     if again.is_some_and(|again| !matches!(again, Ok(Ok(again)) if again == samples)) {

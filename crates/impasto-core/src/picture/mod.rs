@@ -9,7 +9,7 @@
 //! Every picture is untrusted: sizes are checked before anything is allocated,
 //! and names and messages that come from files are made fit for a terminal.
 //!
-//! This room knows nothing of tensors or terminals.
+//! This module does not depend on tensors or terminals.
 
 use std::sync::Arc;
 

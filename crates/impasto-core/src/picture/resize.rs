@@ -27,6 +27,7 @@ pub fn fit_long_side(width: u32, height: u32, long_side: u32) -> (u32, u32) {
 }
 
 /// See [`Picture::resized`]. Both sides must be at least 1.
+#[expect(clippy::expect_used, reason = "the sizes are those of a picture")]
 pub(super) fn resized(picture: &Picture, width: u32, height: u32) -> Picture {
     if picture.size() == (width, height) {
         return picture.clone();

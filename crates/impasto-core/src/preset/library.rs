@@ -123,7 +123,7 @@ impl Library {
             Origin::User(path) => read_file(&path),
             Origin::BuiltIn => {
                 let origin = format!("presets/{name_or_path}.yaml");
-                Preset::from_yaml(self.built_in(name_or_path)?, &origin)
+                Preset::from_yaml(Self::built_in(name_or_path)?, &origin)
             }
         }
     }
@@ -145,7 +145,7 @@ impl Library {
     /// As [`find`](Self::find), except for mistakes in the preset.
     pub fn source(&self, name_or_path: &str) -> Result<String, PresetError> {
         match self.origin(name_or_path)? {
-            Origin::BuiltIn => self.built_in(name_or_path).map(str::to_owned),
+            Origin::BuiltIn => Self::built_in(name_or_path).map(str::to_owned),
             Origin::User(path) => {
                 let bytes = read_bytes(&path)?;
                 let origin = path.to_string_lossy();
@@ -230,7 +230,7 @@ impl Library {
     }
 
     /// The text of a built-in preset.
-    fn built_in(&self, name: &str) -> Result<&'static str, PresetError> {
+    fn built_in(name: &str) -> Result<&'static str, PresetError> {
         let row = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
         row.map(|(_, text)| *text)
             .ok_or_else(|| PresetError::Unknown {

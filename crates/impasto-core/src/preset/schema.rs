@@ -55,6 +55,12 @@ impl Term {
     /// The largest weight a preset may give.
     pub const MAX: f64 = 1e30;
 
+    /// What a layer's loss is multiplied by in the total: the term's weight times the
+    /// layer's. 0 for a layer that is not compared.
+    pub fn factor(&self, layer: Layer) -> f64 {
+        self.weight * self.layers.get(&layer).copied().unwrap_or(0.0)
+    }
+
     /// Whether the term adds nothing: no layers, or no weight on any.
     pub fn is_off(&self) -> bool {
         self.weight == 0.0 || self.layers.values().all(|&weight| weight == 0.0)

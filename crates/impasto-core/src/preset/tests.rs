@@ -240,7 +240,7 @@ fn what_no_file_may_hold_is_found_in_memory() {
                 it.style
                     .layers
                     .values_mut()
-                    .for_each(|weight| *weight = -1.0)
+                    .for_each(|weight| *weight = -1.0);
             },
             "a weight: ",
         ),

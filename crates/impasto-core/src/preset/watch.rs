@@ -113,7 +113,7 @@ impl Watch {
             FileState::NoFile => Err(self.unread(io::Error::other("it is no longer a file"))),
             FileState::Gone => Err(self.unread(io::Error::new(
                 io::ErrorKind::NotFound,
-                "it is gone; painting on with what it said",
+                "it is gone; painting continues with its last settings",
             ))),
             FileState::Unknown(kind) => Err(self.unread(kind.into())),
         };
@@ -262,7 +262,7 @@ mod tests {
             fs::remove_file(file.path()).unwrap();
             let message = polled(&mut watch).unwrap_err().to_string();
             let expected = format!(
-                "cannot read the preset `{}`: it is gone; painting on with what it said",
+                "cannot read the preset `{}`: it is gone; painting continues with its last settings",
                 file.path().display()
             );
             assert_eq!(message, expected);

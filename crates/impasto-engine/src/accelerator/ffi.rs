@@ -1,6 +1,6 @@
 //! The calls into the C++ files beside this one, made safe.
 //!
-//! This is the only file of the room with `unsafe` in it. The C++ side catches
+//! This is the only file of this module with `unsafe` in it. The C++ side catches
 //! every exception, keeps no pointer that it is lent, and hands out three kinds
 //! of its own: tensors, which become tch's at once, and events and graphs,
 //! which the types here own and free.
@@ -250,12 +250,12 @@ pub fn copy_async(target: &mut Tensor, source: &Tensor) -> Result<()> {
     check(unsafe { impasto_copy_async(target.as_mut_ptr(), pointer(source)) })
 }
 
-/// Whether CUDA graphs can be had.
+/// Whether CUDA graphs can be obtained.
 pub fn graph_available() -> Result<()> {
     check(unsafe { impasto_graph_available() })
 }
 
-/// A capture that goes on, on the stream that was current when it began. It is
+/// A capture that continues, on the stream that was current when it began. It is
 /// ended, and what it brought thrown away, when this is dropped.
 pub struct Capture {
     graph: NonNull<c_void>,

@@ -8,6 +8,8 @@
 //! exist in a form that does everything at once; code written for them runs,
 //! and is tested, without a GPU.
 
+#![allow(unsafe_code, reason = "C++ functions of libtorch")]
+
 mod copy;
 mod ffi;
 mod graph;

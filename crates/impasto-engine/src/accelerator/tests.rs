@@ -1,4 +1,4 @@
-//! What the tests of this room share, and what holds for its C++ files.
+//! What the tests of this module share, and what holds for its C++ files.
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@
 //! NVRTC, which comes with libtorch's CUDA part; the code is kept on the disk
 //! ([`cache`]). Before code is used for the first time, `kernel_check` compares all of it
 //! with libtorch's operations on small pictures. Where NVRTC is missing or a kernel fails, those
-//! operations go on, and the user is notified once ([`take_notice`]).
+//! operations continue, and the user is notified once ([`take_notice`]).
 //!
 //! The tests compile the same text with the C++ compiler (`emulation.cpp`) and
 //! make the same comparison on the CPU.
@@ -17,6 +17,8 @@
 //! | `network`, `adam`, `lbfgs`, `smoothness` | the kernels as operations on tensors |
 //! | `nvrtc`, `driver` | the two libraries of NVIDIA's; the only `unsafe` besides launches |
 //! | `cache` | compiled code on the disk |
+
+#![allow(unsafe_code, reason = "the driver, NVRTC and launches")]
 
 mod adam;
 mod cache;

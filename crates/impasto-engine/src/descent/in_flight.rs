@@ -10,7 +10,7 @@ use crate::accelerator::{CudaEvent, Stream};
 /// things meanwhile, and little enough for a pause or a changed weight, which
 /// waits for all of it, to seem immediate.
 const TIMEOUT: Duration = Duration::from_millis(25);
-/// Never fewer iterations, so that the GPU always has one to go on with, and
+/// Never fewer iterations, so that the GPU always has one to continue with, and
 /// never more.
 const MIN: usize = 2;
 const MAX: usize = 32;

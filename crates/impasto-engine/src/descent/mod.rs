@@ -56,7 +56,7 @@ pub struct Outcome {
     /// What was found of the image. Where that is not finite, the image went
     /// back to the best one and steps are half as large from there on.
     pub reading: Reading,
-    /// Whether the optimizer took the image. If not, it goes on from the one
+    /// Whether the optimizer took the image. If not, it resumes from the one
     /// before.
     pub accepted: bool,
 }
@@ -263,7 +263,7 @@ impl Descent {
         }
     }
 
-    /// Saves where it is and what was learnt, to go on from there. To be called
+    /// Saves where it is and what was learnt, to continue from there. To be called
     /// after [`Descent::drain`].
     ///
     /// # Errors

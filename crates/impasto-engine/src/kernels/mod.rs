@@ -22,6 +22,11 @@
 //! `unsafe` stays within `lanes`, `product`, `threads` and `scratch`, and where
 //! several threads write to one map (`scratch::Shared`).
 
+#![allow(
+    unsafe_code,
+    reason = "vector instructions and memory that threads share"
+)]
+
 mod convolution;
 mod filters;
 mod first;

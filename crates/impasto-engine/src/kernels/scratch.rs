@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::lanes::LANES;
 
-/// So many bytes could not be had.
+/// So many bytes could not be obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory {
     pub bytes: usize,

@@ -153,7 +153,7 @@ struct Shift<'a> {
     next: AtomicUsize,
     parts: usize,
     work: &'a (dyn Fn(usize) + Sync),
-    /// Set by the first panic: the others need not go on.
+    /// Set by the first panic: the others need not continue.
     stop: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }

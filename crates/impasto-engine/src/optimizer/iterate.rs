@@ -15,7 +15,7 @@ const NAMES: [&str; 5] = [
     "optimizer.failures",
 ];
 
-/// The image, the best image so far, and how to go on after a loss that is not
+/// The image, the best image so far, and how to continue after a loss that is not
 /// finite. All tensors keep their memory for as long as this lives, so that a
 /// CUDA graph finds them again.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ impl Iterate {
         save(state, &NAMES, &self.tensors())
     }
 
-    /// Takes up what was saved of an image of the same shape.
+    /// Adopts what was saved of an image of the same shape.
     ///
     /// # Errors
     /// When something is missing or of another shape.

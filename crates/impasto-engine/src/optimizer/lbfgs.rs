@@ -406,7 +406,7 @@ impl Lbfgs {
             .f_logical_and(&verdict.accepted)?;
         self.count(&verdict, failed)?;
 
-        // The image to go on from: the accepted one or, after a failure, the
+        // The image to resume from: the accepted one or, after a failure, the
         // best one, of which nothing is known.
         select(&self.accepted_image, &verdict.accepted, &image)?;
         select(&self.accepted_gradient, &verdict.accepted, gradient)?;

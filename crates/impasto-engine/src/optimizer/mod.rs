@@ -115,7 +115,7 @@ impl Status {
 }
 
 /// The notice for a step that raised these counts.
-pub const RESTARTED: &str = "L-BFGS found no good step and started its history anew";
+pub const RESTARTED: &str = "L-BFGS found no good step and cleared its history";
 pub const SETTLED: &str = "L-BFGS has settled: no step lowers the total noticeably any more";
 
 /// The optimizer that a preset asks for, at a copy of `image`. `rate` is the

@@ -39,7 +39,7 @@ impl Painter {
     /// smaller size, from the best image so far.
     ///
     /// # Errors
-    /// When the error is another, and when there is no way to go on.
+    /// When the error is another, and when there is no way to continue.
     pub(super) fn go_on_smaller(&mut self, error: EngineError, scale: usize) -> Result<()> {
         self.settle()?;
         let before = self.sizes.get(scale).copied();
@@ -57,7 +57,7 @@ impl Painter {
     /// tiles or, if the user wants it so, to a smaller size.
     ///
     /// # Errors
-    /// When the error is another, and when there is no way to go on.
+    /// When the error is another, and when there is no way to continue.
     pub(super) fn handle_out_of_memory(&mut self, error: EngineError, scale: usize) -> Result<()> {
         let EngineError::OutOfMemory(what) = error else {
             return Err(error);
@@ -74,7 +74,7 @@ impl Painter {
         if let (Some(tile), Shortage::Tile | Shortage::Shrink) = (tile, shortage) {
             self.tile = Some(tile);
             self.progress.notices.push(format!(
-                "memory ran out ({what}); going on in tiles of {tile} pixels"
+                "out of memory ({what}); continuing with tiles of {tile} pixels"
             ));
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl Painter {
             }
         }
         self.progress.notices.push(format!(
-            "memory ran out ({what}); going on at {width}×{height} pixels"
+            "out of memory ({what}); continuing at {width}×{height} pixels"
         ));
         Ok(())
     }
@@ -162,7 +162,7 @@ mod tests {
     fn tiles_become_smaller_and_the_picture_stays_whole() {
         let mut painter = painter(Shortage::Tile);
         let notice = run_out(&mut painter).unwrap();
-        assert!(notice.contains("in tiles of 128 pixels"), "{notice}");
+        assert!(notice.contains("with tiles of 128 pixels"), "{notice}");
         assert_eq!(painter.tile(), Some(128));
         assert_eq!(finish(&mut painter), (SIZE, SIZE));
     }

@@ -1,4 +1,4 @@
-//! Checkpoints while painting goes on: taken by the painter's thread, written by
+//! Checkpoints while painting continues: taken by the painter's thread, written by
 //! another one.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use super::Worker;
 use crate::painter::Painter;
 use crate::state::StateDict;
 
-/// How long painting goes on until the next checkpoint is taken, in seconds:
+/// How long painting continues until the next checkpoint is taken, in seconds:
 /// the variable that says so, and how long it is without.
 const EVERY_VARIABLE: &str = "IMPASTO_CHECKPOINT_SECONDS";
 const INTERVAL: f64 = 5.0;
@@ -53,7 +53,7 @@ pub(super) struct CheckpointWriter {
 }
 
 impl CheckpointWriter {
-    /// Begins to keep, and gives the checkpoint to go on from.
+    /// Begins to keep, and gives the checkpoint to resume from.
     pub(super) fn start(storage: RunStorage) -> io::Result<(Self, Option<Checkpoint>)> {
         let RunStorage {
             mut checkpoints,
@@ -133,7 +133,7 @@ impl CheckpointWriter {
         let failed_before = std::mem::replace(&mut self.failing, outcome.is_err());
         match outcome {
             Err(why) if !failed_before => Some(format!(
-                "no checkpoint could be written ({why}); painting goes on, and it is tried again"
+                "no checkpoint could be written ({why}); painting continues and it is tried again"
             )),
             Ok(()) if failed_before => Some("checkpoints are written again".to_owned()),
             _ => None,

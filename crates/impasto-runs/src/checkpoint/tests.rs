@@ -38,7 +38,7 @@ fn named(name: &str, value: u8) -> Array {
     }
 }
 
-/// The contents after so many iterations: the last three steps are known.
+/// The contents after this many iterations: the last three steps are known.
 fn contents(iteration: u32, kept: &BTreeSet<String>) -> Contents {
     let frozen = (iteration.saturating_sub(2)..=iteration).map(|step| {
         let name = format!("s{step}");
@@ -93,7 +93,7 @@ fn the_newest_comes_back_and_little_is_kept() {
     let files = fs::read_dir(folder.path().join(FOLDER)).unwrap().count();
     // Two generations, and the steps that they remember.
     assert!(files <= 2 + 4, "{files} files");
-    // Another process goes on where this one ended.
+    // Another process continues where this one ended.
     assert_eq!(
         written(folder.path(), 21..=22).read(&sizes).unwrap(),
         whole(22)
@@ -199,7 +199,10 @@ fn more_than_the_run_can_need_is_not_read() {
         checkpoints.read(&sizes).unwrap_err()
     };
     let error = write(&huge);
-    assert!(error.contains("more than this run can need"), "{error}");
+    assert!(
+        error.contains("more data than this run can need"),
+        "{error}"
+    );
     // In a thousand portions.
     let portion = ArrayHeader {
         bytes: bytes / 1024,
@@ -207,5 +210,8 @@ fn more_than_the_run_can_need_is_not_read() {
     };
     huge.arrays = vec![portion; 1024];
     let error = write(&huge);
-    assert!(error.contains("more than this run can need"), "{error}");
+    assert!(
+        error.contains("more data than this run can need"),
+        "{error}"
+    );
 }

@@ -167,7 +167,7 @@ fn words(text: &str) -> f64 {
     text.chars().count() as f64 * CHARACTER
 }
 
-/// A text that is not wider than so many pixels.
+/// A text that is not wider than this many pixels.
 pub(super) fn cut(text: &str, width: f64) -> String {
     if words(text) <= width {
         return text.to_owned();

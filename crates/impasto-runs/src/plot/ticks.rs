@@ -1,5 +1,7 @@
 //! Round numbers along an axis.
 
+use impasto_core::text::number;
+
 /// Where the ticks of a logarithmic axis are: powers of ten where there are
 /// enough, else more and more values between them.
 pub(super) fn of_logarithm(low: f64, high: f64) -> Vec<f64> {
@@ -42,21 +44,7 @@ pub fn steps_of_value(low: f64, high: f64, count: u32) -> Vec<f64> {
         .collect()
 }
 
-/// A number in as few characters as it takes: `0.25`, `1500`, `3e5`.
+/// A loss in few characters: `0.25`, `1500`, `3e5`.
 pub fn short(value: f64) -> String {
-    // Four digits, the zeros at the end left out.
-    let scientific = format!("{value:.3e}");
-    let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let mantissa = match mantissa.contains('.') {
-        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
-        false => mantissa,
-    };
-    match power.parse::<i32>() {
-        Ok(power @ -3..=3) => {
-            let decimals = mantissa.trim_start_matches('-').len().saturating_sub(2) as i32;
-            let decimals = (decimals - power).max(0) as usize;
-            format!("{value:.decimals$}")
-        }
-        _ => format!("{mantissa}e{power}"),
-    }
+    number(value, 4)
 }

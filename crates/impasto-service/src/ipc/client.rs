@@ -33,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A line to a run that another process paints.
 ///
-/// Dropping the link closes it: the run goes on. What was sent before is still
+/// Dropping the link closes it: the run continues. What was sent before is still
 /// delivered, unless the engine takes nothing for a second.
 #[derive(Debug)]
 pub struct Connection {
@@ -51,7 +51,7 @@ pub struct Connection {
 /// Why there is no line to a run.
 #[derive(Debug, Error)]
 pub enum LineError {
-    #[error("nobody is painting this run. `impasto resume` goes on with it.")]
+    #[error("no process is painting this run. `impasto resume` resumes it.")]
     NotPainted,
 
     #[error(
@@ -270,8 +270,8 @@ impl FrameReader {
                 }
                 Err(FrameError::Broken(_)) => {
                     return Some(format!(
-                        "the engine ended without a word, killed perhaps, or out of memory: \
-                         impasto resume {} goes on with it",
+                        "the engine ended unexpectedly, perhaps killed or out of memory: \
+                         impasto resume {} resumes it",
                         self.run
                     ));
                 }
@@ -303,7 +303,7 @@ impl FrameReader {
     }
 }
 
-/// How the line goes on after a frame.
+/// How the line continues after a frame.
 enum FrameOutcome {
     Going,
     /// Nobody listens to events any more.

@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_step_that_json_has_no_words_for_is_left_out() {
-        let step = |total| super::event(&Event::Step(crate::ipc::tests::step_with_total(1, total)));
+        let step = |total| event(&Event::Step(crate::ipc::tests::step_with_total(1, total)));
         assert!(step(1.5).is_some());
         assert!(step(f64::NAN).is_none());
         assert!(step(f64::INFINITY).is_none());

@@ -121,7 +121,7 @@ impl History {
     }
 
     fn note_preparing(&mut self, step: u32, placed: Placed) {
-        // A number that does not go on from the last begins another
+        // A number that does not follow the last begins another
         // preparation; steps without a number come before the numbered.
         if let Some((_, Event::Preparing { step: last, .. })) = self.preparing.back()
             && (step < *last || step == *last && step != 0)

@@ -1,13 +1,13 @@
-//! The line between the process that paints and its front ends: a Unix socket
+//! The line between the process that paints and its clients: a Unix socket
 //! that carries [`impasto_core::protocol`].
 //!
 //! [`place`] says where a run's socket lies. [`Server`] is the engine's end:
-//! any number of front ends, up to a limit, may come and go, one of them
+//! any number of clients, up to a limit, may come and go, one of them
 //! steers, and none can hold the engine up. [`connect`] is a front end's end:
 //! it gives the same [`Link`](impasto_core::protocol::Link) that a painter on a thread
 //! of its own gives.
 //!
-//! What goes over the line are frames (`frame`): a length, a kind, and JSON or
+//! What goes over the socket are frames (`frame`): a length, a kind, and JSON or
 //! pixels. Whoever comes first says hello with the version of the protocol it
 //! speaks and the part it wants to play ([`Role`]); the engine greets it
 //! ([`Greeting`]), replays what it missed (`history`), and from then on all
@@ -35,12 +35,12 @@ pub use history::History;
 pub use server::Server;
 pub use socket::Announce;
 
-/// The version of what is said over the line. Both ends must speak the same
+/// The version of what is said over the socket. Both ends must speak the same
 /// one: it goes up with every change that an older end would misunderstand,
 /// be it in `frame` or in [`impasto_core::protocol`].
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// How many front ends may be attached to a run at once.
+/// How many clients may be attached to a run at once.
 pub const MAX_CLIENTS: usize = 16;
 
 /// What a front end comes for.
@@ -64,7 +64,7 @@ pub struct Greeting {
     pub version: u32,
     /// The version of impasto that paints.
     pub impasto: String,
-    /// What the run is called on the command line.
+    /// What the run is named on the command line.
     pub run: String,
     /// The run's folder.
     pub folder: PathBuf,

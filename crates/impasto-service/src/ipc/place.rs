@@ -3,8 +3,8 @@
 //! A run's own folder may be on a disk that has no sockets. So all of a user's lie
 //! in one folder, by names that follow from the folders of their runs: in the
 //! user's runtime folder, and where there is none, or it is removed because its
-//! user logged out, under `/tmp`. Where neither can be had, the run's own folder is
-//! tried. A run goes on meanwhile, so the engine may move from one to the other,
+//! user logged out, under `/tmp`. Where neither can be obtained, the run's own folder is
+//! tried. A run continues meanwhile, so the engine may move from one to the other,
 //! and whoever looks for it looks in all of them.
 
 use std::fmt::Write;
@@ -91,7 +91,7 @@ pub(super) fn make(sockets: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(sockets) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             let message = format!(
-                "cannot make the folder {}, where front ends meet the engine: {error}",
+                "cannot create the socket folder {}: {error}",
                 display_path(sockets)
             );
             Err(io::Error::new(error.kind(), message))

@@ -17,7 +17,7 @@ const MAX_COMMANDS: usize = 256;
 /// How long the engine may take over a preview before the next is asked for.
 const PREVIEW_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The front ends of one run.
+/// The clients of one run.
 #[derive(Debug, Default)]
 pub(super) struct ClientRegistry {
     history: History,
@@ -147,7 +147,7 @@ impl ClientRegistry {
         for id in lost {
             self.let_go(
                 id,
-                "this terminal is too far behind; the run goes on without it",
+                "this terminal is too far behind; the run continues without it",
             );
         }
     }
@@ -187,7 +187,8 @@ impl ClientRegistry {
             _ => {
                 let notice = Event::Notice {
                     iteration: 0,
-                    message: "another terminal steers this run; this one can only watch".to_owned(),
+                    message: "another terminal controls this run; this one can only watch"
+                        .to_owned(),
                 };
                 if let Some(frame) = frame::event(&notice) {
                     client.outbox.push_step(frame);

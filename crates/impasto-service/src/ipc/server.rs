@@ -25,22 +25,22 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait where the system has no more of something.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// The engine's end of the line to its front ends.
+/// The engine's end of the line to its clients.
 ///
 /// Nothing here waits for a front end: [`Server::publish`] and
 /// [`Server::preview`] put things into queues, from which threads of the
 /// server's own write. Dropping it gives them two seconds to write what the
-/// front ends are still owed, closes every line, and removes the socket.
+/// clients are still owed, closes every line, and removes the socket.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    /// Closed to end the thread that lets front ends in.
+    /// Closed to end the thread that lets clients in.
     end: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Opens a socket for the front ends of a run, at the first of these places
+    /// Opens a socket for the clients of a run, at the first of these places
     /// that takes one, and lets them in from then on. `run` is what the run is
     /// called on the command line, `folder` its folder; clients receive both.
     /// `announce` is called with the socket's path, now and when it moves. Where no
@@ -141,7 +141,7 @@ impl Server {
         }
     }
 
-    /// How many front ends are attached, not counting those that only came to
+    /// How many clients are attached, not counting those that only came to
     /// stop the run.
     pub fn clients(&self) -> usize {
         lock(&self.shared.board).attached()
@@ -184,7 +184,7 @@ impl Server {
     }
 }
 
-/// Lets front ends in until `ended` is closed.
+/// Lets clients in until `ended` is closed.
 fn let_in(mut socket: Socket, ended: &UnixStream, shared: &Arc<Shared>) {
     let mut number = 0;
     while let Some(accepted) = socket.accept(ended) {
@@ -225,7 +225,7 @@ fn take_up(stream: UnixStream, number: u64, shared: &Arc<Shared>) -> io::Result<
 }
 
 /// A line's place among those that are open. It goes when this is dropped, be
-/// it because no thread could be had.
+/// it because no thread could be obtained.
 struct Line {
     number: u64,
     shared: Arc<Shared>,

@@ -301,7 +301,7 @@ mod tests {
         fs::write(dir.path().join("sockets"), "a file in the way").unwrap();
         let (outbox, reported) = std::sync::mpsc::channel();
         let announce: Announce = Box::new(move |where_to| {
-            let words = where_to.map(Path::to_owned).map_err(|why| why.to_string());
+            let words = where_to.map(Path::to_owned).map_err(ToString::to_string);
             outbox.send(words).unwrap();
         });
         let mut socket = Socket::open(slice::from_ref(&path), announce).unwrap();

@@ -138,7 +138,7 @@ impl Engine {
         self.server().recv_timeout(TIMEOUT).expect("a command")
     }
 
-    /// Waits until so many front ends are attached.
+    /// Waits until so many clients are attached.
     pub fn wait_for(&self, clients: usize) {
         until(|| self.server().clients() == clients);
     }

@@ -46,7 +46,7 @@ pub enum FetchError {
     #[error("`{name}` is being fetched already, by another process. Wait until it is done.")]
     Busy { name: String },
 
-    #[error("Stopped. What has come is kept: the same command goes on from there.")]
+    #[error("Stopped. What was downloaded is kept: the same command continues from there.")]
     Stopped,
 
     #[error(transparent)]

@@ -177,9 +177,7 @@ impl Exchange {
                 Ok(received) => return received,
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     let seconds = stall.as_secs();
-                    return Err(TransferError::Passing(format!(
-                        "nothing came for {seconds} s"
-                    )));
+                    return Err(TransferError::Passing(format!("no data for {seconds} s")));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {

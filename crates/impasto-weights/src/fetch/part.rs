@@ -151,7 +151,7 @@ impl Part {
         Ok(())
     }
 
-    /// Refuses to go on if the disk has not room for so many bytes more.
+    /// Refuses to continue if the disk has not room for this many bytes more.
     pub fn check_room(&self, needed: u64) -> Result<(), FetchError> {
         let folder = self.path.parent().unwrap_or(&self.path);
         // Where it cannot be asked, writing will show.

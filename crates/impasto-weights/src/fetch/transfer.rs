@@ -155,7 +155,7 @@ impl Transfer<'_> {
         match answer.range {
             Some(range) if answer.status == 206 && Some(range.2) == size && same => {
                 if (range.0, range.1) != (first, piece.end - 1) {
-                    return Err(self.lasting("it sends other parts than those asked for"));
+                    return Err(self.lasting("it sends other ranges than requested"));
                 }
             }
             _ => return Err(self.lasting("the file has changed meanwhile")),
@@ -191,7 +191,7 @@ impl Transfer<'_> {
                 TransferEvent::Answer(_) => {}
             }
             if bytes.len() as u64 > last + 1 {
-                return Err(self.lasting("it sends more than was asked for"));
+                return Err(self.lasting("it sends more bytes than requested"));
             }
         }
         if bytes.len() as u64 <= last {
@@ -250,7 +250,7 @@ impl Transfer<'_> {
             throughput.check(bytes.len(), self.retries)?;
             let length = self.part.length() + bytes.len() as u64;
             if until.is_some_and(|until| length > until) {
-                return Err(self.lasting("it sends more than it said"));
+                return Err(self.lasting("it sends more bytes than announced"));
             }
             if length > MAX_BYTES {
                 self.begin(Note::default())?;

@@ -144,12 +144,7 @@ fn storages_must_be_there_with_their_size() {
         ("IntStorage", "0", "K\u{2}", "is not of type float16"),
         ("FloatTensor", "0", "K\u{2}", "neither tensor nor text"),
         ("FloatStorage", "0", "N", "neither tensor nor text"),
-        (
-            "FloatStorage",
-            "0",
-            "K\u{2}(NU\u{1}a\u{86}",
-            "makes no sense",
-        ),
+        ("FloatStorage", "0", "K\u{2}(NU\u{1}a\u{86}", "is invalid"),
         ("FloatStorage", "0", "K\u{2}U\u{1}a", "parts of others"),
         (
             "ComplexFloatStorage",

@@ -70,7 +70,7 @@ fn zip(parts: &[Part], count: u16) -> Vec<u8> {
 fn pickle() -> Vec<u8> {
     let bytes = fs::read(folder().join("float32.pth")).unwrap();
     let mut source = Source::new(Cursor::new(bytes)).unwrap();
-    let entries = super::super::zip::entries(&mut source).unwrap();
+    let entries = zip::entries(&mut source).unwrap();
     let entry = (entries.iter())
         .find(|entry| entry.name.ends_with("data.pkl"))
         .unwrap();
@@ -143,9 +143,9 @@ fn odd_entries_are_refused() {
     });
     assert!(shared.contains("overlap"), "{shared}");
     let beyond = refuse_parts(|parts| parts[5].length = Some(400));
-    assert!(beyond.contains("makes no sense"), "{beyond}");
+    assert!(beyond.contains("is invalid"), "{beyond}");
     let huge = refuse_parts(|parts| parts[5].length = Some(u32::MAX));
-    assert!(huge.contains("makes no sense"), "{huge}");
+    assert!(huge.contains("is invalid"), "{huge}");
     let far = refuse_parts(|parts| parts[5].header = Some(1 << 30));
     assert!(far.contains("ends too early"), "{far}");
     let short = refuse_parts(|parts| parts[1].contents.truncate(400));
@@ -176,15 +176,15 @@ fn the_records_of_an_entry_must_agree() {
     ] {
         let mut bad = good.clone();
         bad[at] ^= 1;
-        assert!(refuse(bad).contains("makes no sense"), "{what}");
+        assert!(refuse(bad).contains("is invalid"), "{what}");
     }
     // Bytes between the list and the end record.
     let mut gap = good.clone();
     gap.splice(end..end, *b"gap");
-    assert!(refuse(gap).contains("makes no sense"));
+    assert!(refuse(gap).contains("is invalid"));
     let mut comment = good.clone();
     comment.extend(b"comment");
-    assert!(refuse(comment.clone()).contains("list of contents is missing"));
+    assert!(refuse(comment.clone()).contains("directory is missing"));
     let length = good.len();
     comment[length - 2] = 7;
     assert!(Archive::open(Cursor::new(comment)).is_ok());
@@ -195,7 +195,7 @@ fn zip_files_of_other_programs_are_told_apart() {
     let script = refuse_parts(|parts| parts.push(part("a/constants.pkl", b"")));
     assert!(script.contains("TorchScript"), "{script}");
     let big = refuse_parts(|parts| parts.push(part("a/byteorder", b"big")));
-    assert!(big.contains("highest byte"), "{big}");
+    assert!(big.contains("big-endian"), "{big}");
     let other = refuse(zip(&[part("word/document.xml", b"<a/>")], 1));
     assert!(other.contains("not one by PyTorch"), "{other}");
     let two = refuse_parts(|parts| parts.push(part("b/data.pkl", b"")));
@@ -206,10 +206,7 @@ fn zip_files_of_other_programs_are_told_apart() {
 fn a_list_of_contents_cannot_claim_more_than_it_holds() {
     let parts = parts();
     for count in [0, 5, 7, u16::MAX] {
-        assert!(
-            refuse(zip(&parts, count)).contains("makes no sense"),
-            "{count}"
-        );
+        assert!(refuse(zip(&parts, count)).contains("is invalid"), "{count}");
     }
     // A large file that consists of nothing but a list of contents.
     let many: Vec<Part> = (0..30_000).map(|_| part("0123456789", b"")).collect();

@@ -300,7 +300,7 @@ fn headway_gives_new_tries() {
     assert_eq!(server.requests().len(), 6);
 }
 
-/// An order that gives a connection a second to bring so many bytes.
+/// An order that gives a connection a second to bring this many bytes.
 fn few_retries(server: &Server, tries: u32, min_bytes: u64) -> FetchRequest {
     FetchRequest {
         name: "mine".to_owned(),
@@ -332,7 +332,7 @@ fn silence_counts_as_a_break() {
     assert_eq!(fetched.file.sha256, hex(&small()));
     assert!(waits.len() >= 2, "{waits:?}");
     assert!(
-        waits.iter().all(|reason| reason == "nothing came for 1 s"),
+        waits.iter().all(|reason| reason == "no data for 1 s"),
         "{waits:?}"
     );
 }
@@ -348,7 +348,7 @@ fn next_to_nothing_counts_as_a_break() {
         words.contains("bytes came in 1 s, 3 times in a row"),
         "{words}"
     );
-    // What came is kept: the next try goes on from there.
+    // What came is kept: the next try continues from there.
     let firsts: Vec<_> = server
         .requests()
         .into_iter()

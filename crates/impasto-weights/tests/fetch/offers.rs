@@ -153,7 +153,7 @@ fn an_odd_mirror_is_left_for_the_official_file() {
         (&short, &[fine, Behaviour::NoRanges], "has changed"),
         (&short, &[fine, Behaviour::OtherSize], "has changed"),
         (&short, &[fine, Behaviour::OtherVersion], "has changed"),
-        (&short, &[fine, Behaviour::OtherRange], "other parts"),
+        (&short, &[fine, Behaviour::OtherRange], "other ranges"),
         (&short, &[Behaviour::Close; 3], "3 times in a row"),
         (&short, &[Behaviour::Compressed], "compresses"),
         (&short, &[], "another network"),

@@ -27,9 +27,9 @@ impl Remote {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Behaviour {
     Fine,
-    /// Closes the connection after so many bytes of content.
+    /// Closes the connection after this many bytes of content.
     BreakAfter(usize),
-    /// Says nothing more after so many bytes of content, until the other end
+    /// Says nothing more after this many bytes of content, until the other end
     /// goes away.
     SilentAfter(usize),
     /// Says nothing at all.

@@ -54,7 +54,7 @@ fn rows(buffer: &Buffer) -> Vec<String> {
     buffer
         .content()
         .chunks(width)
-        .map(|row| row.iter().map(|cell| cell.symbol()).collect())
+        .map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect())
         .collect()
 }
 

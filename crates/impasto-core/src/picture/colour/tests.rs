@@ -73,9 +73,9 @@ fn the_srgb_curve_is_the_standard_one() {
 
 #[test]
 fn depth_is_kept() {
-    let deep = one(|w, h| image::ImageBuffer::from_pixel(w, h, Luma([32_769_u16])));
+    let deep = one(|w, h| ImageBuffer::from_pixel(w, h, Luma([32_769_u16])));
     assert_pixel(&deep, None, [32_769.0 / 65_535.0; 3], 0.0);
-    let deep = one(|w, h| image::ImageBuffer::from_pixel(w, h, Rgb([1_u16, 257, 65_535])));
+    let deep = one(|w, h| ImageBuffer::from_pixel(w, h, Rgb([1_u16, 257, 65_535])));
     let expected = [1.0 / 65_535.0, 1.0 / 255.0, 1.0];
     assert_pixel(&deep, None, expected, 1e-9);
     let float = one(|w, h| Rgb32FImage::from_pixel(w, h, Rgb([f32::NAN, -1.0, 3.0])));

@@ -293,7 +293,7 @@ fn what_is_no_picture_file_is_refused_by_name() {
         .arg(pipe.to_str().unwrap())
         .status();
     assert!(made.unwrap().success());
-    fs::File::create(path("huge"))
+    File::create(path("huge"))
         .unwrap()
         .set_len(MAX_FILE_BYTES + 1)
         .unwrap();
@@ -454,9 +454,9 @@ fn a_look_tells_pictures_from_other_files() {
     let at = |name: &str| folder.path().join(name);
     let rgb = [10; 12];
     let whole = encoded(ImageFormat::Png, (2, 2), &rgb, None, None);
-    std::fs::write(at("whole.png"), &whole).unwrap();
-    std::fs::write(at("words.png"), "no picture at all").unwrap();
-    std::fs::write(at("empty.png"), "").unwrap();
+    fs::write(at("whole.png"), &whole).unwrap();
+    fs::write(at("words.png"), "no picture at all").unwrap();
+    fs::write(at("empty.png"), "").unwrap();
     assert!(check(&at("whole.png")).is_ok());
     let refused = |path: &Path| check(path).unwrap_err();
     assert!(matches!(

@@ -42,7 +42,7 @@ fn read_anything(text: &str) {
             let location = error.location().unwrap();
             let text = text.strip_prefix('\u{feff}').unwrap_or(text);
             // The end of the text may be a line of its own.
-            let mut lines = crate::preset::lines::lines(text).chain([""]);
+            let mut lines = lines::lines(text).chain([""]);
             let line = lines.nth(location.line - 1).expect(&shown);
             assert!(location.column <= line.chars().count() + 1, "{shown}");
         }

@@ -247,7 +247,7 @@ fn what_is_not_finite_leads_back_to_the_best_image() {
             assert_eq!(lbfgs.image(), &best);
         }
         assert_eq!(status(&lbfgs).failures, 3);
-        // From there it goes on with steps an eighth as long, and gets there.
+        // From there it continues with steps an eighth as long, and gets there.
         let (loss, gradient) = narrow(lbfgs.image());
         take_step(&mut lbfgs, loss, &gradient, device);
         assert!(status(&lbfgs).accepted);
