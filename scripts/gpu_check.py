@@ -274,7 +274,7 @@ class Check:
             scale, last = event["scale"], now
         ended = time.monotonic()
         if first is None:
-            raise RuntimeError("the run told of no iteration")
+            raise RuntimeError("the run reported no iteration")
         return ended - began, ended - first, pauses
 
     def numbers(self):

@@ -22,7 +22,7 @@ pub const STDERR_FILE: &str = "stderr.txt";
 /// How long an engine may take until it can be talked to.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const TRY_INTERVAL: Duration = Duration::from_millis(20);
-/// The longest order that an engine reads.
+/// The longest request that an engine reads.
 const MAX_REQUEST: u64 = 1 << 16;
 /// Samples of a picture that are sent at once.
 const SAMPLES_AT_ONCE: usize = 1 << 16;
@@ -423,13 +423,13 @@ mod tests {
                 b"/a b/\xff\n\0\0/replace",
             ),
         ] {
-            let order = EngineRequest {
+            let request = EngineRequest {
                 folder: odd.clone(),
                 events,
                 output,
             };
-            assert_eq!(order.bytes(), wanted);
-            assert_eq!(EngineRequest::parsed(wanted), Some(order));
+            assert_eq!(request.bytes(), wanted);
+            assert_eq!(EngineRequest::parsed(wanted), Some(request));
         }
         assert_eq!(EngineRequest::parsed(b""), None);
         assert_eq!(EngineRequest::parsed(b"\0"), None);

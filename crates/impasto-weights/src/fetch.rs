@@ -151,34 +151,34 @@ impl Fetched {
 /// `stop` is asked several times a second whether to end.
 ///
 /// What has come when it ends early is kept beside the networks, and the next
-/// order of that name from the same place continues from there.
+/// request of that name from the same place continues from there.
 ///
 /// # Errors
 /// When the name cannot be taken, when the network cannot be fetched, is not
 /// what was published, or cannot be read, and when it is being fetched already.
 pub fn fetch(
-    order: &FetchRequest,
+    request: &FetchRequest,
     networks: &Networks,
     progress: &mut dyn FnMut(Progress),
     stop: &dyn Fn() -> bool,
 ) -> Result<Fetched, FetchError> {
-    networks.vacancy(&order.name, order.replace)?;
+    networks.vacancy(&request.name, request.replace)?;
     let errand = Fetching {
-        order,
+        request,
         networks,
         progress,
         stop,
     };
-    match &order.source {
+    match &request.source {
         Source::File(path, convention) => errand.file(path, *convention),
         Source::Url(url, convention) => errand.url(url, *convention),
         Source::Offer(offer) => errand.offer(offer),
     }
 }
 
-/// One order under way.
+/// One request under way.
 struct Fetching<'a> {
-    order: &'a FetchRequest,
+    request: &'a FetchRequest,
     networks: &'a Networks,
     progress: &'a mut dyn FnMut(Progress),
     stop: &'a dyn Fn() -> bool,
@@ -203,9 +203,9 @@ impl Fetching<'_> {
             "Check the address, or download the file by other means and run \
              `impasto weights import {} --name {}`.",
             url.file_name().unwrap_or("FILE"),
-            self.order.name
+            self.request.name
         );
-        let mut part = Part::open(self.networks, &self.order.name)?;
+        let mut part = Part::open(self.networks, &self.request.name)?;
         self.transfer(&url, &mut part, false, &advice).whole()?;
         (self.progress)(Progress::Reading);
         let file = match super::read_file(part.path(), stated) {
@@ -227,9 +227,9 @@ impl Fetching<'_> {
              `impasto weights import {} --name {}`.",
             url.shown(),
             url.file_name().unwrap_or("FILE"),
-            self.order.name
+            self.request.name
         );
-        let mut part = Part::open(self.networks, &self.order.name)?;
+        let mut part = Part::open(self.networks, &self.request.name)?;
         if let Some(mirror) = offer.mirror {
             match self.mirror(offer, mirror, &mut part, &advice) {
                 Ok((file, about)) => return Ok(self.fetched(file, about, Some(part))),
@@ -316,7 +316,7 @@ impl Fetching<'_> {
         Transfer {
             url,
             part,
-            retries: &self.order.retries,
+            retries: &self.request.retries,
             progress: self.progress,
             stop: self.stop,
             elsewhere,
@@ -328,8 +328,8 @@ impl Fetching<'_> {
         Fetched {
             file,
             about,
-            name: self.order.name.clone(),
-            replace: self.order.replace,
+            name: self.request.name.clone(),
+            replace: self.request.replace,
             part,
         }
     }
@@ -352,7 +352,7 @@ fn recognised(offer: &Offer, part: &Part) -> Result<File, String> {
 }
 
 /// What is wrong with a file that came whole. It is kept only where another
-/// order could make something of it.
+/// request could make something of it.
 fn refused(url: &Url, part: Part, kind: WeightsErrorKind) -> FetchError {
     match kind {
         WeightsErrorKind::UnknownConvention

@@ -24,7 +24,7 @@ pub fn fetch(networks: &Networks, args: &FetchArgs) -> Outcome {
         (None, None) => return Err(unknown(&args.name)),
     };
     let is_file = matches!(source, Source::File(..));
-    let order = FetchRequest {
+    let request = FetchRequest {
         name: args.name.clone(),
         source,
         replace: args.replace,
@@ -33,7 +33,7 @@ pub fn fetch(networks: &Networks, args: &FetchArgs) -> Outcome {
     let signal = catch_signals()?;
     let mut display = Display::default();
     let fetched = get(
-        &order,
+        &request,
         networks,
         &mut |progress| display.show(progress),
         &|| signal.load(Ordering::Relaxed) != 0,

@@ -300,7 +300,7 @@ fn headway_gives_new_tries() {
     assert_eq!(server.requests().len(), 6);
 }
 
-/// An order that gives a connection a second to bring this many bytes.
+/// An request that gives a connection a second to bring this many bytes.
 fn few_retries(server: &Server, tries: u32, min_bytes: u64) -> FetchRequest {
     FetchRequest {
         name: "mine".to_owned(),
@@ -321,14 +321,14 @@ fn silence_counts_as_a_break() {
     let server = Server::new(Remote::new(small()), &silent);
     let bench = Bench::new();
     // A busy machine may be silent more often than the server is.
-    let order = few_retries(&server, 20, 1);
+    let request = few_retries(&server, 20, 1);
     let mut waits = Vec::new();
     let mut progress = |progress| {
         if let Progress::Waiting { reason, .. } = progress {
             waits.push(reason);
         }
     };
-    let fetched = fetch(&order, &bench.networks, &mut progress, &|| false).unwrap();
+    let fetched = fetch(&request, &bench.networks, &mut progress, &|| false).unwrap();
     assert_eq!(fetched.file.sha256, hex(&small()));
     assert!(waits.len() >= 2, "{waits:?}");
     assert!(
@@ -341,8 +341,8 @@ fn silence_counts_as_a_break() {
 fn next_to_nothing_counts_as_a_break() {
     let server = Server::new(Remote::new(small()), &[Behaviour::Dribble; 3]);
     let bench = Bench::new();
-    let order = few_retries(&server, 3, 1000);
-    let error = fetch(&order, &bench.networks, &mut |_| {}, &|| false).unwrap_err();
+    let request = few_retries(&server, 3, 1000);
+    let error = fetch(&request, &bench.networks, &mut |_| {}, &|| false).unwrap_err();
     let words = error.to_string();
     assert!(
         words.contains("bytes came in 1 s, 3 times in a row"),

@@ -43,7 +43,7 @@ impl Bench {
         source: Source,
         stop: &dyn Fn(u64) -> bool,
     ) -> Result<Fetched, FetchError> {
-        let order = FetchRequest {
+        let request = FetchRequest {
             name: "mine".to_owned(),
             source,
             replace: false,
@@ -61,7 +61,7 @@ impl Bench {
             }
             self.reported.push(progress);
         };
-        fetch(&order, &self.networks, &mut progress, &|| {
+        fetch(&request, &self.networks, &mut progress, &|| {
             stop(received.get())
         })
     }
