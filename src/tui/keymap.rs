@@ -139,8 +139,8 @@ pub const KEYS: &[Binding] = &[
     row(Anywhere,   Char('S'),          A::SavePreset,       "save the weights as a preset",                        false),
     row(Anywhere,   Char('u'),          A::Undo,             "undo a weight change",                                false),
     row(Anywhere,   Char('U'),          A::Redo,             "redo",                                                false),
-    row(Anywhere,   Char('s'),          A::Snapshot,         "save a snapshot and continue",                           false),
-    row(Anywhere,   Char('r'),          A::Restart,          "restart, from the start or from the current picture",                false),
+    row(Anywhere,   Char('s'),          A::Snapshot,         "save a snapshot and continue",                        false),
+    row(Anywhere,   Char('r'),          A::Restart,          "restart, from the start or from this picture",        false),
     row(Anywhere,   Char('n'),          A::NextPicture,      "next view: painting, content, style, before/after",   false),
     row(Anywhere,   Char('v'),          A::FullScreen,       "full screen",                                         true),
     row(Anywhere,   Char('g'),          A::NextGraphics,     "graphics: automatic, pixels or cells",                false),
@@ -185,7 +185,7 @@ pub const KEYS: &[Binding] = &[
     row(Overlay,    KeyCode::Up,        A::Up,               "up",                                                  false),
     row(Overlay,    KeyCode::Down,      A::Down,             "down",                                                false),
 
-    row(Leaving,    Char('d'),          A::Detach,           "detach; reopen with impasto attach",               false),
+    row(Leaving,    Char('d'),          A::Detach,           "detach; reopen with impasto attach",                  false),
     row(Leaving,    Char('s'),          A::Stop,             "stop and save the picture",                           false),
     row(Leaving,    KeyCode::Esc,       A::Close,            "go back",                                             true),
 
@@ -330,6 +330,14 @@ mod tests {
                 .any(|other| other.action == binding.action && !other.words.is_empty());
             let obvious = matches!(binding.action, A::Up | A::Down);
             assert!(explained || obvious, "{:?} has no words", binding.action);
+        }
+    }
+
+    /// The help's window has 62 columns inside, 12 of them for the keys.
+    #[test]
+    fn words_fit_into_the_help() {
+        for binding in KEYS {
+            assert!(binding.words.chars().count() <= 50, "{}", binding.words);
         }
     }
 
