@@ -88,7 +88,7 @@ pub struct App {
 pub struct Remote {
     /// What follows `impasto attach` to come back to it.
     pub called: String,
-    /// Whether this terminal steers the run, or only watches it.
+    /// Whether this terminal controls the run, or only watches it.
     pub steers: bool,
 }
 
@@ -442,7 +442,7 @@ impl App {
         matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. })
     }
 
-    /// Whether another terminal steers the run.
+    /// Whether another terminal controls the run.
     pub fn is_watching(&self) -> bool {
         self.remote.as_ref().is_some_and(|remote| !remote.steers)
     }

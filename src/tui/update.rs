@@ -53,7 +53,7 @@ pub enum Message {
         called: String,
         steers: bool,
     },
-    /// From now on this terminal steers the run, or no longer.
+    /// From now on this terminal controls the run, or no longer.
     Steers(bool),
     /// The line to the other process broke.
     Lost,

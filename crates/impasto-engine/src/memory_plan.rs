@@ -9,7 +9,7 @@ use super::budget::{Layout, Workload};
 use super::precision::Precision;
 use super::{device, memory};
 
-/// Of what is free, so many percent are planned with.
+/// Of what is free, this percentage is planned with.
 const SHARE: u64 = 95;
 
 /// A job and the memory that there is for it.

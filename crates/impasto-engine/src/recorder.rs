@@ -61,7 +61,7 @@ enum Phase {
     /// So many eager runs were done.
     WarmUp(u32),
     Recorded(Recorded),
-    /// Graphs are not to be obtained here, or could not be trusted.
+    /// Graphs are not available here, or could not be trusted.
     Eager,
 }
 

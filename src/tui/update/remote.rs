@@ -18,7 +18,7 @@ pub(super) fn joined(app: &mut App, called: String, steers: bool) {
     }
 }
 
-/// This terminal steers from now on, or another one does.
+/// This terminal controls the run from now on, or another one does.
 pub(super) fn steers(app: &mut App, steers: bool) {
     let Some(remote) = &mut app.remote else {
         return;
@@ -40,7 +40,7 @@ pub(super) fn steers(app: &mut App, steers: bool) {
     }
 }
 
-/// The answer to a key that steers, where another terminal does that.
+/// The answer to a key that controls the run, where another terminal does that.
 pub(super) fn only_watches(app: &mut App) -> Vec<Effect> {
     app.note(
         "another terminal controls this run; you are watching",
@@ -69,7 +69,7 @@ pub(super) fn lost(app: &mut App) -> Vec<Effect> {
 /// `q`, while the run is not over.
 pub(super) fn quit(app: &mut App) -> Vec<Effect> {
     match &app.remote {
-        // Nothing is to be decided: whoever steers decides, or it was decided.
+        // Nothing is to be decided: whoever controls the run decides, or it was decided.
         Some(remote) if !remote.steers || app.leaving => return vec![Effect::Leave],
         Some(_) => app.overlay = Some(Overlay::Leave),
         None => app.overlay = Some(Overlay::Quit),

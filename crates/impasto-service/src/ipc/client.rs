@@ -42,7 +42,7 @@ pub struct Connection {
     /// ends before the engine reported the run's end.
     pub link: Link,
     pub greeting: Greeting,
-    /// Whether this front end steers. Becomes true when it is its turn.
+    /// Whether this front end controls the run. Becomes true when it is its turn.
     pub steers: Arc<AtomicBool>,
     /// Ends soon after the link is dropped.
     pub thread: JoinHandle<()>,

@@ -3,7 +3,7 @@
 //!
 //! The payload of a preview is its iteration, width and height, each a `u32`
 //! in little endian, and its pixels; of a refusal a sentence; of a role one
-//! byte, 1 for who steers; of all else JSON.
+//! byte, 1 for who controls the run; of all else JSON.
 
 use std::io::{self, Read};
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 //!
 //! [`place`] says where a run's socket lies. [`Server`] is the engine's end:
 //! any number of clients, up to a limit, may come and go, one of them
-//! steers, and none can hold the engine up. [`connect`] is a front end's end:
+//! controls the run, and none can hold the engine up. [`connect`] is a front end's end:
 //! it gives the same [`Link`](impasto_core::protocol::Link) that a painter on a thread
 //! of its own gives.
 //!
@@ -68,7 +68,7 @@ pub struct Greeting {
     pub run: String,
     /// The run's folder.
     pub folder: PathBuf,
-    /// Whether the front end steers from the start.
+    /// Whether the front end controls the run from the start.
     pub steers: bool,
     /// The engine's process.
     pub pid: u32,

@@ -1,4 +1,4 @@
-//! Who is attached, who steers, and whose turn it is. Plain bookkeeping, without
+//! Who is attached, who controls the run, and whose turn it is. Plain bookkeeping, without
 //! a socket or a thread.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use super::{MAX_CLIENTS, Role};
 /// How many commands may wait for the engine.
 const MAX_COMMANDS: usize = 256;
 /// How long the engine may take over a preview before the next is asked for.
-const PREVIEW_PATIENCE: Duration = Duration::from_secs(10);
+const PREVIEW_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The clients of one run.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct ClientRegistry {
     /// In the order in which they came.
     clients: Vec<Client>,
     steering: Option<u64>,
-    /// From the one that steers or steered, and from those that may stop.
+    /// From the one that controls or controlled the run, and from those that may stop.
     commands: VecDeque<Command>,
     /// The preview that the engine was asked for.
     asked: Option<Asked>,
@@ -64,7 +64,7 @@ pub(super) enum CommandOutcome {
 
 impl ClientRegistry {
     /// Lets a front end in and gives its number. Its outbox begins with its
-    /// greeting, which `greeting` writes given whether it steers, and with
+    /// greeting, which `greeting` writes given whether it controls the run, and with
     /// what it missed; all that is published later follows.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl ClientRegistry {
             return Some(command);
         }
         if let Some(asked) = &self.asked {
-            if now.duration_since(asked.since) < PREVIEW_PATIENCE {
+            if now.duration_since(asked.since) < PREVIEW_TIMEOUT {
                 return None;
             }
             self.ask_again();
@@ -430,7 +430,7 @@ mod tests {
         board.handle_command(one, preview(10));
         board.handle_command(two, preview(20));
         assert_eq!(board.next_command(now), Some(preview(10)));
-        let later = now + PREVIEW_PATIENCE;
+        let later = now + PREVIEW_TIMEOUT;
         assert_eq!(board.next_command(later), Some(preview(20)));
         // Its client left: nobody waits for it.
         board.detach(two);

@@ -90,7 +90,7 @@ impl Server {
         self.shared.changes.notify();
     }
 
-    /// The next command, if one waits: from the front end that steers, a
+    /// The next command, if one waits: from the front end that controls the run, a
     /// [`Command::Stop`] from elsewhere, or a [`Command::Preview`] from any.
     /// Previews are asked for one at a time: the next when [`Server::preview`]
     /// has answered the last, or ten seconds have passed.
@@ -147,7 +147,7 @@ impl Server {
         lock(&self.shared.board).attached()
     }
 
-    /// Whether a front end steers.
+    /// Whether a front end controls the run.
     pub fn steered(&self) -> bool {
         lock(&self.shared.board).is_steered()
     }
