@@ -15,7 +15,7 @@ use impasto_service::host::{self, ExitWhen, HostError, Output};
 use impasto_service::ipc::Connection;
 
 use crate::headless::{EventSink, say};
-use crate::tui::remote::{Remote, Started, in_process};
+use crate::tui::remote::{RemoteEngine, Started, in_process};
 
 /// Makes the folder of a new run: the one that is named, or one of its own
 /// among all others.
@@ -118,7 +118,7 @@ pub fn started(run: &Run, connection: Connection) -> Started {
     Started {
         link,
         thread,
-        remote: Some(Remote {
+        remote: Some(RemoteEngine {
             called: run.called(),
             steers,
         }),

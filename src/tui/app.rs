@@ -76,7 +76,7 @@ pub struct App {
     /// Whether it was Ctrl-C that asked to leave.
     pub interrupted: bool,
     /// The process that paints, if it is another than this one.
-    pub remote: Option<Remote>,
+    pub remote: Option<RemoteRun>,
     /// Changes of the preset that were sent and not yet answered.
     pub unanswered: u32,
     /// Whether a restart was asked for that has not begun.
@@ -85,7 +85,7 @@ pub struct App {
 
 /// A run that another process paints, as this terminal stands to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remote {
+pub struct RemoteRun {
     /// What follows `impasto attach` to come back to it.
     pub called: String,
     /// Whether this terminal controls the run, or only watches it.
@@ -136,7 +136,7 @@ pub enum Overlay {
     Quit,
     /// Whether to stop the run, or to leave it to the process that paints it.
     Leave,
-    Presets(Chooser),
+    Presets(PresetChooser),
     SavePreset {
         name: String,
         error: Option<String>,
@@ -164,7 +164,7 @@ pub struct LayerChooser {
 
 /// The list of presets, with what was typed to find one.
 #[derive(Debug)]
-pub struct Chooser {
+pub struct PresetChooser {
     pub entries: Vec<PresetEntry>,
     pub filter: String,
     pub selected: usize,
@@ -172,7 +172,7 @@ pub struct Chooser {
     pub error: Option<String>,
 }
 
-impl Chooser {
+impl PresetChooser {
     /// The entries that the filter leaves.
     pub fn shown(&self) -> Vec<&PresetEntry> {
         let wanted = self.filter.to_lowercase();

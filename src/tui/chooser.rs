@@ -25,7 +25,7 @@ const FRAME_INTERVAL: Duration = Duration::from_millis(33);
 
 /// How the start screen was left.
 #[derive(Debug)]
-pub enum Choice {
+pub enum ChooserExit {
     Paint(Box<Plan>),
     Leave,
     /// By a signal.
@@ -77,7 +77,7 @@ impl Chooser {
     ///
     /// # Errors
     /// When the terminal fails.
-    pub fn run(&mut self, console: &mut dyn Console) -> io::Result<Choice> {
+    pub fn run(&mut self, console: &mut dyn Console) -> io::Result<ChooserExit> {
         let mut messages = VecDeque::from([Message::Opened]);
         console.redraw()?;
         self.draw(console)?;
@@ -97,11 +97,11 @@ impl Chooser {
                             style,
                             preset,
                         } => match self.plan(content, style, preset) {
-                            Ok(plan) => return Ok(Choice::Paint(Box::new(plan))),
+                            Ok(plan) => return Ok(ChooserExit::Paint(Box::new(plan))),
                             Err(why) => self.start.error = Some(why),
                         },
                         Effect::Suspend => console.suspend()?,
-                        Effect::Leave => return Ok(Choice::Leave),
+                        Effect::Leave => return Ok(ChooserExit::Leave),
                     }
                 }
             }
@@ -125,9 +125,9 @@ impl Chooser {
                         self.draw(console)?;
                     }
                     InputEvent::Signal(number) => {
-                        return Ok(Choice::Stopped(u8::try_from(number).unwrap_or(0)));
+                        return Ok(ChooserExit::Stopped(u8::try_from(number).unwrap_or(0)));
                     }
-                    InputEvent::Hangup => return Ok(Choice::Stopped(SIGHUP as u8)),
+                    InputEvent::Hangup => return Ok(ChooserExit::Stopped(SIGHUP as u8)),
                     InputEvent::Graphics(_) => {}
                 }
             }

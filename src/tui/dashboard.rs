@@ -357,7 +357,7 @@ impl<'a> Dashboard<'a> {
     /// True if this terminal began to steer, or has to watch from now on.
     fn see_who_steers(&mut self) -> bool {
         let remote = self.run.as_ref().and_then(|run| run.remote.as_ref());
-        let Some(steers) = remote.map(super::remote::Remote::steers) else {
+        let Some(steers) = remote.map(super::remote::RemoteEngine::steers) else {
             return false;
         };
         let changes = steers == self.app.is_watching();

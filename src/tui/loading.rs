@@ -7,7 +7,7 @@ use std::thread;
 use impasto_core::job::{Job, PictureFile, Plan};
 use impasto_core::preset::Start;
 
-use crate::tui::pane::Kept;
+use crate::tui::pane::PaneImage;
 
 /// What the thread reports.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub enum Loading {
     /// A step begins.
     Step(String),
     /// The pictures at the size for looking at.
-    Content(Kept),
-    Style(Kept),
+    Content(PaneImage),
+    Style(PaneImage),
     /// A picture that is only to be looked at cannot be read.
     Unseen(String),
     /// All is read.
@@ -43,8 +43,8 @@ pub fn load(plan: Plan) -> io::Result<Receiver<Loading>> {
     let send = move |message| drop(outbox.send(message));
     let read = move || match plan.load(&mut |what| send(Loading::Step(what))) {
         Ok(job) => {
-            send(Loading::Content(Kept::of(&job.content.picture)));
-            send(Loading::Style(Kept::of(&job.style.picture)));
+            send(Loading::Content(PaneImage::of(&job.content.picture)));
+            send(Loading::Style(PaneImage::of(&job.style.picture)));
             send(Loading::Done(Box::new(job)));
         }
         Err(error) => send(Loading::Failed(error.to_string())),
@@ -62,7 +62,7 @@ pub fn look(plan: Plan) -> io::Result<Receiver<Loading>> {
     let read = move || {
         let seen = |file: &PictureFile| {
             let source = file.load().map_err(|error| error.to_string())?;
-            Ok(Kept::of(&source.picture))
+            Ok(PaneImage::of(&source.picture))
         };
         for message in [
             seen(&plan.content).map_or_else(Loading::Unseen, Loading::Content),

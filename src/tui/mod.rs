@@ -39,7 +39,7 @@ use impasto_graphics::terminal::{Graphics, Terminal};
 use signal_hook::consts::SIGINT;
 
 use self::app::{App, Phase};
-use self::chooser::{Choice, Chooser};
+use self::chooser::{Chooser, ChooserExit};
 use self::console::TerminalConsole;
 use self::dashboard::{Dashboard, ExitReason};
 use self::log::Log;
@@ -129,9 +129,9 @@ pub fn choose(compute: Compute, options: Options, engine: &mut Engine<'_>) -> Ou
     let mut chooser = Chooser::new(folder, compute, options, terminal.colours, library.clone())?;
     loop {
         let plan = match chooser.run(&mut console)? {
-            Choice::Paint(plan) => *plan,
-            Choice::Leave => return Ok(()),
-            Choice::Stopped(signal) => return Err(Failure::Stopped(signal)),
+            ChooserExit::Paint(plan) => *plan,
+            ChooserExit::Leave => return Ok(()),
+            ChooserExit::Stopped(signal) => return Err(Failure::Stopped(signal)),
         };
         let mut engine = |plan: &Plan, job| engine(plan, job);
         let mut dashboard = Dashboard::new(plan, options, &terminal, library.clone(), &mut engine);

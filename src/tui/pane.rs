@@ -259,13 +259,13 @@ impl Pane {
     }
 
     /// Takes the content picture.
-    pub fn set_content(&mut self, picture: Kept) {
+    pub fn set_content(&mut self, picture: PaneImage) {
         self.content = picture.0;
         self.changed(&[Shown::Content, Shown::Split]);
     }
 
     /// Takes the style picture.
-    pub fn set_style(&mut self, picture: Kept) {
+    pub fn set_style(&mut self, picture: PaneImage) {
         self.style = picture.0;
         self.changed(&[Shown::Style]);
     }
@@ -463,9 +463,9 @@ impl Pane {
 /// A copy of a picture that is large enough for any pane. Making one takes its
 /// time with a large picture, so it is made elsewhere than where one draws.
 #[derive(Clone, Debug)]
-pub struct Kept(Option<Arc<RgbImage>>);
+pub struct PaneImage(Option<Arc<RgbImage>>);
 
-impl Kept {
+impl PaneImage {
     /// The copy of `picture`.
     #[must_use]
     pub fn of(picture: &Picture) -> Self {

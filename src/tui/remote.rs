@@ -29,7 +29,7 @@ pub struct Started {
     /// and its picture is saved.
     pub thread: JoinHandle<()>,
     /// None if dropping the link ends the run.
-    pub remote: Option<Remote>,
+    pub remote: Option<RemoteEngine>,
     /// Where the link's events are written too. An engine in another process
     /// does that itself.
     pub events: Option<EventSink>,
@@ -37,7 +37,7 @@ pub struct Started {
 
 /// An engine in another process: when the link is dropped, it paints on.
 #[derive(Clone, Debug)]
-pub struct Remote {
+pub struct RemoteEngine {
     /// What follows `impasto attach` to come back to it.
     pub called: String,
     /// Whether commands of this front end are obeyed; else it watches, and may
@@ -45,7 +45,7 @@ pub struct Remote {
     pub steers: Arc<AtomicBool>,
 }
 
-impl Remote {
+impl RemoteEngine {
     /// Whether commands are obeyed now.
     pub fn steers(&self) -> bool {
         self.steers.load(Ordering::SeqCst)

@@ -17,7 +17,7 @@ use impasto_core::protocol::{Command, Event, RestartFrom, Step};
 use impasto_core::text::display_path;
 use ratatui::layout::Rect;
 
-use super::app::{App, Chooser, Overlay, Phase, Preparation};
+use super::app::{App, Overlay, Phase, Preparation, PresetChooser};
 use super::history::{Mark, Point};
 
 /// The longest text that can be typed.
@@ -128,7 +128,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Pace { speed, left } => (app.speed, app.left) = (speed, left),
         Message::Clock(seconds) => app.clock = seconds,
         Message::Presets(entries) => {
-            app.overlay = Some(Overlay::Presets(Chooser {
+            app.overlay = Some(Overlay::Presets(PresetChooser {
                 entries,
                 filter: String::new(),
                 selected: 0,

@@ -14,7 +14,7 @@ use impasto_core::protocol::{Memory, Step};
 use impasto_core::timing;
 use tch::{Device, Tensor};
 
-use super::descent::{self, Descent, Images, Outcome, Outcomes, Place, Scene};
+use super::descent::{self, Descent, DeviceContext, Images, Outcome, Outcomes, Scene};
 use super::loss::Targets;
 use super::memory_plan::MemoryPlan;
 use super::network::Vgg;
@@ -33,7 +33,7 @@ const MAX_FAILURES: u32 = 3;
 pub struct Painter {
     job: Job,
     device: Device,
-    place: Place,
+    place: DeviceContext,
     precision: Precision,
     vgg: Vgg,
     sizes: Vec<Size>,
@@ -91,7 +91,7 @@ impl Painter {
         }
         kernel_check::prepare(device);
         report("reading the network's weights");
-        let place = Place::on(device)?;
+        let place = DeviceContext::on(device)?;
         let vgg = place
             .stream
             .run(|| network_for(&job.preset, device, precision))?;
@@ -538,7 +538,7 @@ impl Painter {
     /// # Errors
     /// When libtorch fails.
     pub fn preview(&self, width: u32, height: u32) -> Result<Option<PreviewCopy>> {
-        let Place { stream, copies, .. } = self.place;
+        let DeviceContext { stream, copies, .. } = self.place;
         let start = |image| PreviewCopy::start(image, width, height, &copies);
         stream.run(|| self.shown().map(start).transpose())
     }

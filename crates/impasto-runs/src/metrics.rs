@@ -159,13 +159,13 @@ fn stride(iteration: u32) -> u32 {
 }
 
 /// How much of a file is kept, and the scale of its last step.
-struct Kept {
+struct KeptLines {
     bytes: u64,
     scale: Option<u32>,
 }
 
-fn kept(file: &File, keep_until: Option<u32>) -> io::Result<Kept> {
-    let mut kept = Kept {
+fn kept(file: &File, keep_until: Option<u32>) -> io::Result<KeptLines> {
+    let mut kept = KeptLines {
         bytes: 0,
         scale: None,
     };

@@ -35,7 +35,7 @@ pub(super) fn plan(
         let Some((place, part)) = parse(&tensor.name) else {
             continue;
         };
-        styles.insert(matches!(place, Place::Feature(_)));
+        styles.insert(matches!(place, NamedLayer::Feature(_)));
         if found.insert((place, part), tensor).is_some() || styles.len() > 1 {
             return Err(WeightsErrorKind::NotVgg(format!(
                 "{} stands for a layer that is there already",
@@ -49,8 +49,8 @@ pub(super) fn plan(
     let mut inputs = 3;
     for convolution in convolutions(architecture) {
         let places = [
-            Place::Feature(convolution.feature),
-            Place::Convolution(convolution.block, convolution.index),
+            NamedLayer::Feature(convolution.feature),
+            NamedLayer::Convolution(convolution.block, convolution.index),
         ];
         let part = |part| {
             places
@@ -89,7 +89,7 @@ pub(super) fn plan(
 
 /// Where a tensor's name says its layer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Place {
+enum NamedLayer {
     /// `features.N`: the number within PyTorch's list of all layers.
     Feature(u16),
     /// `convB_I`: block and index within it, from 1 on.
@@ -103,7 +103,7 @@ enum Part {
 }
 
 /// What a name says. None if it is that of something else, a classifier's say.
-fn parse(mut name: &str) -> Option<(Place, Part)> {
+fn parse(mut name: &str) -> Option<(NamedLayer, Part)> {
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
         name = rest;
     }
@@ -115,9 +115,9 @@ fn parse(mut name: &str) -> Option<(Place, Part)> {
     };
     let place = if let Some(place) = layer.strip_prefix("conv") {
         let (block, index) = place.split_once('_')?;
-        Place::Convolution(number(block)?, number(index)?)
+        NamedLayer::Convolution(number(block)?, number(index)?)
     } else {
-        Place::Feature(number(layer.strip_prefix("features.").unwrap_or(layer))?)
+        NamedLayer::Feature(number(layer.strip_prefix("features.").unwrap_or(layer))?)
     };
     Some((place, part))
 }
@@ -130,13 +130,15 @@ fn number<N: std::str::FromStr>(digits: &str) -> Option<N> {
 }
 
 /// The network that has all these layers.
-fn architecture(found: &HashMap<(Place, Part), &Tensor>) -> Result<Architecture, WeightsErrorKind> {
+fn architecture(
+    found: &HashMap<(NamedLayer, Part), &Tensor>,
+) -> Result<Architecture, WeightsErrorKind> {
     let strange = |architecture: Architecture| {
         (found.keys())
             .filter(|(place, _)| {
                 !convolutions(architecture).any(|convolution| match *place {
-                    Place::Feature(feature) => feature == convolution.feature,
-                    Place::Convolution(block, index) => {
+                    NamedLayer::Feature(feature) => feature == convolution.feature,
+                    NamedLayer::Convolution(block, index) => {
                         (block, index) == (convolution.block, convolution.index)
                     }
                 })

@@ -97,7 +97,7 @@ fn ascii_draws_nothing_but_ascii_and_no_colour() {
     let mut pane = Pane::new(Graphics::Kitty, Some((8, 16)), Colours::True, true);
     assert!(!pane.shows_pixels());
     pane.set_painting(preview(1, 10, 8, [255; 3]));
-    pane.set_content(Kept::of(&picture(10, 8, [0; 3])));
+    pane.set_content(PaneImage::of(&picture(10, 8, [0; 3])));
     pane.show(Shown::Split);
     let buffer = draw(&mut pane, 12, 6, true);
     assert_eq!(row(&buffer, 0), "+painting--+");
@@ -109,7 +109,7 @@ fn ascii_draws_nothing_but_ascii_and_no_colour() {
 fn a_split_shows_content_left_and_painting_right() {
     let mut pane = half_blocks();
     pane.show(Shown::Split);
-    pane.set_content(Kept::of(&picture(40, 32, BLUE)));
+    pane.set_content(PaneImage::of(&picture(40, 32, BLUE)));
     pane.set_painting(preview(1, 10, 8, RED));
     let buffer = draw(&mut pane, 12, 6, false);
     assert_eq!(row(&buffer, 2), "│▀▀▀▀▀│▀▀▀▀│");
@@ -127,7 +127,7 @@ fn a_split_shows_content_left_and_painting_right() {
     // One picture alone fills the pane.
     let mut pane = half_blocks();
     pane.show(Shown::Split);
-    pane.set_content(Kept::of(&picture(40, 32, BLUE)));
+    pane.set_content(PaneImage::of(&picture(40, 32, BLUE)));
     let buffer = draw(&mut pane, 12, 6, false);
     assert_eq!(row(&buffer, 2), "│▀▀▀▀▀▀▀▀▀▀│");
 }
@@ -140,7 +140,7 @@ fn only_what_is_shown_makes_it_fresh() {
     assert!(pane.is_fresh());
     draw(&mut pane, 12, 6, false);
     assert!(!pane.is_fresh());
-    pane.set_style(Kept::of(&picture(4, 4, BLUE)));
+    pane.set_style(PaneImage::of(&picture(4, 4, BLUE)));
     pane.set_split(0.2);
     assert!(!pane.is_fresh());
     pane.show(Shown::Style);
@@ -167,7 +167,7 @@ fn an_empty_pane_says_so_and_bad_previews_are_ignored() {
 #[test]
 fn large_pictures_are_kept_small() {
     let mut pane = half_blocks();
-    pane.set_content(Kept::of(&picture(2000, 10, RED)));
+    pane.set_content(PaneImage::of(&picture(2000, 10, RED)));
     let kept = pane.content.as_ref().unwrap();
     assert_eq!(kept.dimensions(), (1024, 5));
 }
@@ -177,7 +177,7 @@ fn no_size_panics() {
     for graphics in [Graphics::HalfBlocks, Graphics::Kitty, Graphics::Sixel] {
         let mut pane = with_pixels(graphics);
         pane.set_painting(preview(1, 7, 5, RED));
-        pane.set_content(Kept::of(&picture(3, 9, BLUE)));
+        pane.set_content(PaneImage::of(&picture(3, 9, BLUE)));
         for columns in 1..20 {
             for rows in 1..20 {
                 draw(&mut pane, columns, rows, columns % 2 == 0);
@@ -384,7 +384,7 @@ fn the_terminal_s_answer_may_come_late() {
 fn over_a_slow_line_pixels_wait_until_the_picture_stands_still() {
     let mut pane = with_pixels(Graphics::Kitty);
     pane.set_painting(preview(1, 80, 64, RED));
-    pane.set_content(Kept::of(&picture(10, 10, BLUE)));
+    pane.set_content(PaneImage::of(&picture(10, 10, BLUE)));
     pane.set_live(true);
     assert!(pane.shows_pixels());
     pane.set_line(50e3, true);

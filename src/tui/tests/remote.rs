@@ -18,7 +18,7 @@ use super::whole::{OPTIONS, PAINTING, TERMINAL, control, library, plan};
 use crate::tui::Options;
 use crate::tui::app::{App, Phase};
 use crate::tui::dashboard::{Dashboard, ExitReason};
-use crate::tui::remote::{AttachedRun, Remote, Started};
+use crate::tui::remote::{AttachedRun, RemoteEngine, Started};
 use crate::tui::terminal::InputEvent;
 
 /// A painter far away: it paints on when the line to it is dropped.
@@ -67,7 +67,7 @@ impl Far {
         let preview = painter.as_ref().expect("a painter").link.preview.clone();
         let far = self.clone();
         let thread = thread::spawn(move || while far.carry(&inbox, &outbox) {});
-        let remote = Remote {
+        let remote = RemoteEngine {
             called: "tower-night".to_owned(),
             steers: self.steers.clone(),
         };

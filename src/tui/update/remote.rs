@@ -5,11 +5,11 @@ use impasto_core::preset::Preset;
 use impasto_core::protocol::Event;
 
 use super::{Effect, handle_event, stop};
-use crate::tui::app::{App, Overlay, Remote};
+use crate::tui::app::{App, Overlay, RemoteRun};
 
 /// The run is another process's.
 pub(super) fn joined(app: &mut App, called: String, steers: bool) {
-    app.remote = Some(Remote { called, steers });
+    app.remote = Some(RemoteRun { called, steers });
     if matches!(app.overlay, Some(Overlay::Quit)) {
         app.overlay = Some(Overlay::Leave);
     }

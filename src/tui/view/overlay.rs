@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use super::framed;
-use crate::tui::app::{App, Chooser, LayerChooser, Overlay, Phase};
+use crate::tui::app::{App, LayerChooser, Overlay, Phase, PresetChooser};
 use crate::tui::keymap;
 use crate::tui::layout::{changes_of_restart, first_line, overlay_area, preset_rows, way_back};
 use crate::tui::theme::Theme;
@@ -241,7 +241,7 @@ fn restart(app: &App, lines: &mut Vec<Line>, theme: &Theme) {
     ));
 }
 
-fn presets(frame: &mut Frame, inner: Rect, app: &App, chooser: &Chooser, theme: &Theme) {
+fn presets(frame: &mut Frame, inner: Rect, app: &App, chooser: &PresetChooser, theme: &Theme) {
     let [filter, list, details] = preset_rows(inner);
     frame.render_widget(
         Line::styled(format!("> {}_", chooser.filter), theme.text),

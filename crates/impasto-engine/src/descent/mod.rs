@@ -80,14 +80,14 @@ pub struct Images<'a> {
 
 /// Where a descent works.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct DeviceContext {
     pub device: Device,
     /// The stream that paints, and one for copies beside it.
     pub stream: Stream,
     pub copies: Stream,
 }
 
-impl Place {
+impl DeviceContext {
     /// # Errors
     /// When libtorch fails.
     pub fn on(device: Device) -> Result<Self> {
@@ -108,7 +108,7 @@ impl Place {
 /// On a GPU, every method must be called with the place's stream as the
 /// thread's current one.
 pub struct Descent {
-    place: Place,
+    place: DeviceContext,
     settings: preset::Optimizer,
     /// The settings' rate, or what failures have made of it.
     rate: f64,
@@ -124,7 +124,7 @@ pub struct Descent {
 
 impl Descent {
     /// A descent by the optimizer that a preset asks for, without an image yet.
-    pub fn new(settings: &preset::Optimizer, place: Place) -> Self {
+    pub fn new(settings: &preset::Optimizer, place: DeviceContext) -> Self {
         Self {
             place,
             rate: settings.rate,

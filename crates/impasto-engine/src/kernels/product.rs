@@ -54,7 +54,7 @@ pub fn multiply<S: Simd, const ROW: usize, const GROUP: usize>(
 
     let mut row = 0;
     while row < rows {
-        let at = Place {
+        let at = TilePointers {
             // SAFETY, here and below: `last` is the largest index into the left
             // matrix, the panel has `groups · GROUP` rows, and the result ends
             // where `out` does at the latest. All three were checked.
@@ -80,7 +80,7 @@ pub fn multiply<S: Simd, const ROW: usize, const GROUP: usize>(
 
 /// Where one tile's operands and result are.
 #[derive(Clone, Copy)]
-struct Place {
+struct TilePointers {
     left: *const f32,
     step: usize,
     group: usize,
@@ -91,7 +91,7 @@ struct Place {
     put: OutputMode,
 }
 
-impl Place {
+impl TilePointers {
     /// One row of tiles with registers to hold 14 × 32; returns how many rows
     /// that was.
     #[inline(always)]
