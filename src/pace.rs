@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_were_not_told_count_all_the_same() {
+    fn steps_that_were_not_reported_count_all_the_same() {
         let mut pace = Pace::default();
         for iteration in (1..=1001).step_by(100) {
             pace.note(&step(iteration, f64::from(iteration) / 50.0));

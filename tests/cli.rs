@@ -281,7 +281,7 @@ fn every_broken_preset_file_is_refused_with_its_place() {
 }
 
 #[test]
-fn doctor_tells_what_is_here() {
+fn doctor_reports_what_is_here() {
     let folder = folder();
     let output = impasto(folder.path(), &["doctor"]);
     let words = stdout(&output);
@@ -363,7 +363,7 @@ fn a_network_is_imported_and_sees_as_the_built_in_one_does() {
 }
 
 #[test]
-fn networks_that_are_not_there_are_told_with_how_to_get_them() {
+fn networks_that_are_not_there_are_reported_with_how_to_get_them() {
     let folder = folder();
     let run = |network: &str| ["run", CONTENT, STYLE, "--set", network].map(str::to_owned);
     for (network, piece) in [
@@ -389,7 +389,7 @@ fn networks_that_are_not_there_are_told_with_how_to_get_them() {
 }
 
 #[test]
-fn bench_tells_what_an_iteration_takes_and_fit_what_it_will() {
+fn bench_reports_what_an_iteration_takes_and_fit_what_it_will() {
     let folder = folder();
     let arguments = [
         "bench",

@@ -235,7 +235,7 @@ fn watching_screens() {
 }
 
 #[test]
-fn a_broken_line_is_told() {
+fn a_broken_line_is_reported() {
     let mut app = remote(true);
     update(&mut app, Message::Lost);
     let screen = screen(&app, (80, 24));
@@ -430,6 +430,6 @@ fn names_are_made_harmless() {
 }
 
 #[test]
-fn a_small_window_is_told_so() {
+fn a_small_window_is_reported_so() {
     assert!(screen(&running(), (40, 10)).contains("needs 60×16"));
 }

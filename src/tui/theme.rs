@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_told_apart_is() {
+    fn what_must_be_distinguished_is() {
         for (name, theme) in themes() {
             for (what, other) in [
                 (theme.focus, theme.border),

@@ -54,7 +54,7 @@ fn the_run_goes_on_without_a_terminal_and_is_seen_again() {
 }
 
 #[test]
-fn it_saves_when_the_terminal_goes_away_if_it_is_told_to() {
+fn it_saves_when_the_terminal_goes_away_if_asked_to() {
     let Some(shell) = Shell::open("told", 80, 24) else {
         return;
     };

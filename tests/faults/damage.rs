@@ -109,7 +109,7 @@ fn a_damaged_checkpoint_costs_seconds_and_not_the_run() {
 }
 
 #[test]
-fn a_checkpoint_of_another_run_is_told_with_a_way_out() {
+fn a_checkpoint_of_another_run_is_reported_with_a_way_out() {
     let (scene, other) = (Scene::new(), Scene::new());
     scene.killed(ITERATIONS);
     // Of another shape.
@@ -180,7 +180,7 @@ fn a_recipe_of_other_weights_says_so() {
 }
 
 #[test]
-fn a_damaged_record_is_told_by_name_and_left_as_it_is() {
+fn a_damaged_record_is_reported_by_name_and_left_as_it_is() {
     let scene = Scene::new();
     scene.killed(ITERATIONS);
     let record = scene.run_folder().join("run.json");

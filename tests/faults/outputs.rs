@@ -28,7 +28,7 @@ fn all_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_to_is_told_before_painting() {
+fn a_place_that_cannot_be_written_to_is_reported_before_painting() {
     let scene = Scene::new();
     fs::create_dir(scene.path("folder.png")).expect("a folder");
     for pipe in ["pipe.png", "pipe.jsonl"] {

@@ -218,7 +218,7 @@ fn a_run_that_was_suspended_goes_on() {
 }
 
 #[test]
-fn who_watches_an_engine_die_is_told_how_to_go_on() {
+fn who_watches_an_engine_die_is_reported_how_to_go_on() {
     let scene = Scene::new();
     let run = scene.begin(ENDLESS).start();
     run.wait_for_iteration(5);

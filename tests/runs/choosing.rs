@@ -39,7 +39,7 @@ fn a_run_is_shown_by_its_name_by_a_beginning_or_as_the_latest() {
 }
 
 #[test]
-fn all_is_told_of_a_run() {
+fn all_is_reported_of_a_run() {
     let store = Store::open();
     let names = &store.names;
     let text = store.prints(&["runs", "show", &names.bold]);

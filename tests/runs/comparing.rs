@@ -43,7 +43,7 @@ fn both_pictures_and_both_curves_are_in_the_file() {
 }
 
 #[test]
-fn the_table_tells_the_losses_and_where_the_presets_differ() {
+fn the_table_reports_the_losses_and_where_the_presets_differ() {
     let store = Store::open();
     let names = &store.names;
     let text = store.prints(&["runs", "compare", &names.finished, &names.bold]);

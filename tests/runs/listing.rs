@@ -64,7 +64,7 @@ fn the_newest_is_first_with_its_state_preset_loss_and_duration() {
 }
 
 #[test]
-fn json_tells_what_the_files_say() {
+fn json_reports_what_the_files_say() {
     let store = Store::open();
     let all = store.json(&["runs", "list", "--json"]);
     let all = all.as_array().expect("an array");

@@ -125,7 +125,7 @@ fn prune_takes_the_old_or_all_but_the_newest() {
 }
 
 #[test]
-fn prune_wants_to_be_told_what() {
+fn prune_wants_to_be_reported_what() {
     let store = Store::open();
     for arguments in [
         &["runs", "prune"][..],

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn libtorch_tells_its_folder_and_version() {
+    fn libtorch_reports_its_folder_and_version() {
         assert!(
             libtorch_folder()
                 .unwrap()

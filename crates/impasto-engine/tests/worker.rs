@@ -404,7 +404,7 @@ fn a_restart_that_cannot_be_leaves_the_run_as_it_is() {
 }
 
 #[test]
-fn it_tells_the_steps_of_its_preparation_and_its_memory() {
+fn it_reports_the_steps_of_its_preparation_and_its_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let link = begin(endless(&folder));
     let mut steps = Vec::new();

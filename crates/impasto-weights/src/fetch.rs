@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_files() {
+    fn addresses_are_reported_from_files() {
         for (place, url) in [
             ("https://example.org/a.pth", true),
             ("ftp://example.org/a.pth", true),

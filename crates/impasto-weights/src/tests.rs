@@ -103,7 +103,7 @@ fn a_safetensors_header_gives_its_metadata() {
 }
 
 #[test]
-fn files_of_other_kinds_are_told_apart() {
+fn files_of_other_kinds_are_distinguished() {
     for bytes in [
         &b""[..],
         b"PK",
@@ -208,7 +208,7 @@ fn a_tar_file_must_agree_with_itself() {
 }
 
 #[test]
-fn a_large_file_that_is_no_network_is_told_at_once() {
+fn a_large_file_that_is_no_network_is_reported_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.safetensors");
     let header = br#"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#;

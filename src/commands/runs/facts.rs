@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_as_people_do() {
+    fn times_are_reported_as_people_do() {
         let now = 1_000_000_000;
         for (age, words) in [
             (0, "just now"),

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_told_in_three_digits() {
+    fn values_are_reported_in_three_digits() {
         let cases = [
             (473_210.0, "4.73e5"),
             (999.0, "999"),

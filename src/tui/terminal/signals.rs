@@ -102,7 +102,7 @@ mod tests {
 
     // SIGCONT and SIGWINCH end no process, so these may be raised in a test.
     #[test]
-    fn each_signal_is_told_once() {
+    fn each_signal_is_reported_once() {
         let mut signals = Signals::catch().unwrap();
         signals.take();
         low_level::raise(SIGWINCH).unwrap();

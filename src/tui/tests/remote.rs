@@ -425,7 +425,7 @@ fn a_line_that_breaks_is_a_failure_in_words() {
 }
 
 #[test]
-fn an_engine_that_cannot_be_started_is_told() {
+fn an_engine_that_cannot_be_started_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let plan = plan(folder.path(), 10);
     let library = library(&plan);

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn who_steers_is_told_when_it_changes() {
+    fn who_steers_is_reported_when_it_changes() {
         let mut app = remote(true);
         assert!(app.news().is_none());
         update(&mut app, Message::Steers(true));

@@ -14,7 +14,7 @@ fn sent(effects: &[Effect]) -> Option<&Preset> {
 }
 
 #[test]
-fn a_key_changes_a_weight_and_the_engine_is_told() {
+fn a_key_changes_a_weight_and_the_engine_is_notified() {
     let mut app = app();
     press(&mut app, KeyCode::Down);
     let effects = press(&mut app, KeyCode::Right);

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_is_told_in_the_order_of_the_file() {
+    fn each_key_is_reported_in_the_order_of_the_file() {
         let listed = listed(&[
             "seed=18446744073709551615",
             "start=noise",
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_told_from_a_word_and_cannot_disturb_a_terminal() {
+    fn a_file_is_distinguished_from_a_word_and_cannot_disturb_a_terminal() {
         let begins = |path: &str| beginning(&Start::File(path.into()));
         assert_eq!(begins("noise"), "./noise");
         assert_eq!(begins("a/b.png"), "a/b.png");

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_vanished_is_told_once_and_watched_on() {
+    fn a_file_that_vanished_is_reported_once_and_watched_on() {
         let (mut file, mut watch) = Saved::new("seed: 1");
         for seed in [2, 3] {
             fs::remove_file(file.path()).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_place_and_can_be_taken_back() {
+    fn a_mistake_is_reported_with_its_place_and_can_be_taken_back() {
         let (mut file, mut watch) = Saved::new("seed: 1\n");
         file.save("seed: 1\nstyle:\n  wieght: 5\n");
         let error = polled(&mut watch).unwrap_err();

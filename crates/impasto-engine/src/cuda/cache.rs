@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_apart_what_they_depend_on() {
+    fn names_distinguish_what_they_depend_on() {
         let names = [
             name(&["a", "b"]),
             name(&["ab", ""]),

@@ -122,7 +122,7 @@ fn measured(painter: &Painter) -> f64 {
 }
 
 #[test]
-fn every_iteration_is_told_in_order_and_the_loss_falls() {
+fn every_iteration_is_reported_in_order_and_the_loss_falls() {
     for kind in BOTH {
         let mut job = job(&[(64, 20)], DeviceChoice::Cpu);
         job.preset.optimizer = Optimizer::new(kind);
@@ -138,7 +138,7 @@ fn every_iteration_is_told_in_order_and_the_loss_falls() {
 /// The reported loss is that of an accepted image: it never rises, the
 /// last is that of the picture, and steps that were taken back are marked.
 #[test]
-fn rejected_steps_are_told_with_the_losses_of_the_accepted_image() {
+fn rejected_steps_are_reported_with_the_losses_of_the_accepted_image() {
     let mut job = job(&[(32, 40), (64, 40)], DeviceChoice::Cpu);
     job.preset.optimizer = Optimizer {
         // Steps that are too long on purpose.
@@ -172,7 +172,7 @@ fn rejected_steps_are_told_with_the_losses_of_the_accepted_image() {
 }
 
 #[test]
-fn the_picture_is_the_one_whose_losses_are_told_last() {
+fn the_picture_is_the_one_whose_losses_are_reported_last() {
     let mut job = job(&[(48, 25)], DeviceChoice::Cpu);
     // So large that totals rise now and then, and the best image is an older one.
     job.preset.optimizer.rate = 0.2;

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_steps_are_all_told() {
+    fn slow_steps_are_all_reported() {
         assert_eq!(kept(0.0051).len(), 63);
     }
 }

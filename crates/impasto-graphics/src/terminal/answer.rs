@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_name_the_environment_tells() {
+    fn without_a_name_the_environment_decides() {
         let reply = answer(b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c");
         let kitty = Named {
             term: "xterm-kitty",

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_replies_are_told_apart() {
+    fn keys_and_replies_are_distinguished() {
         use Sequence::{Alt, Char, Control, Csi, Ss3, Words};
         let csi = |parameters, last| Csi { parameters, last };
         let bytes = "qé€\u{1f600}\r\x1b[A\x1bOP\x1b[1;5C\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.36)\x1b\\\x1b]11;x\x07\x1b[?62;4cx\x1bé\x1b\r";

@@ -124,7 +124,7 @@ fn bad_lines_are_left_out() {
 }
 
 #[test]
-fn a_full_disk_is_told_once_and_forgotten_when_there_is_room() {
+fn a_full_disk_is_reported_once_and_forgotten_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let mut metrics = metrics(folder.path(), None);
     for iteration in 1..=10 {

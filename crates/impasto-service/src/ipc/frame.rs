@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_told_whatever_the_file_is_called() {
+    fn the_end_is_reported_whatever_the_file_is_called() {
         let output = Path::new(OsStr::from_bytes(b"a\xff.png")).to_path_buf();
         let event = Event::Finished {
             output: Some(output),

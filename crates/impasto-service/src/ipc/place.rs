@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_not_there_is_told_by_name() {
+    fn a_run_that_is_not_there_is_reported_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let error = sockets_for(&dir.path().join("no-such-run")).unwrap_err();
         assert!(error.to_string().contains("no-such-run"), "{error}");

@@ -186,7 +186,7 @@ fn wanted(side: u32) -> Command {
 }
 
 #[test]
-fn all_front_ends_hear_the_same_in_the_same_order() {
+fn all_front_ends_receive_the_same_in_the_same_order() {
     let engine = Engine::new();
     let one = engine.attach(Role::Steer);
     let two = engine.attach(Role::Watch);
@@ -251,7 +251,7 @@ fn the_greeting_says_what_run_it_is_and_who_steers() {
 }
 
 #[test]
-fn last_words_are_heard() {
+fn last_words_are_received() {
     let engine = Engine::new();
     let control = engine.attach(Role::Control);
     assert_eq!(engine.server().clients(), 0);
@@ -343,7 +343,7 @@ fn a_front_end_that_reads_nothing_holds_nobody_up() {
 }
 
 #[test]
-fn nobody_misses_or_hears_twice_what_is_told_while_he_comes() {
+fn nobody_misses_or_receives_twice_what_is_reported_while_he_comes() {
     let engine = Engine::new();
     thread::scope(|scope| {
         let emitter = scope.spawn(|| {
@@ -412,7 +412,7 @@ fn leaving_needs_no_engine_that_listens() {
 }
 
 #[test]
-fn at_the_end_everyone_is_told_what_is_still_owed() {
+fn at_the_end_everyone_receives_what_is_still_owed() {
     let mut engine = Engine::new();
     let one = engine.attach(Role::Steer);
     let two = engine.attach(Role::Watch);
@@ -480,7 +480,7 @@ fn so_many_may_come_and_no_more() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_told_apart() {
+fn a_file_that_is_no_socket_is_distinguished() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.sock");
     std::fs::write(&file, "").unwrap();

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_told_from_others() {
+    fn this_machine_is_distinguished_from_others() {
         for (text, local) in [
             ("http://localhost/a", true),
             ("http://LOCALHOST:80/a", true),

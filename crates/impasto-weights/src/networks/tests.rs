@@ -126,7 +126,7 @@ fn the_file_is_readable_by_others() {
 }
 
 #[test]
-fn a_network_is_replaced_only_when_told() {
+fn a_network_is_replaced_only_when_asked() {
     let (_home, networks) = networks();
     let mut network = network();
     let path = networks

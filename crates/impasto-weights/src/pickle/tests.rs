@@ -9,7 +9,7 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn nothing_is_called_and_the_name_is_told() {
+fn nothing_is_called_and_the_name_is_reported() {
     // What a pickle that opens a shell looks like.
     let message = refusal(b"\x80\x02cposix\nsystem\nU\x02idR.");
     assert!(message.contains("`posix.system`"), "{message}");

@@ -193,7 +193,7 @@ fn storages_must_be_there_with_their_size() {
 }
 
 #[test]
-fn what_is_no_state_dict_is_told_apart() {
+fn what_is_no_state_dict_is_distinguished() {
     for state in [
         "N",
         "}",

@@ -191,7 +191,7 @@ fn the_records_of_an_entry_must_agree() {
 }
 
 #[test]
-fn zip_files_of_other_programs_are_told_apart() {
+fn zip_files_of_other_programs_are_distinguished() {
     let script = refuse_parts(|parts| parts.push(part("a/constants.pkl", b"")));
     assert!(script.contains("TorchScript"), "{script}");
     let big = refuse_parts(|parts| parts.push(part("a/byteorder", b"big")));

@@ -359,7 +359,7 @@ fn next_to_nothing_counts_as_a_break() {
 }
 
 #[test]
-fn a_stop_is_heard_in_silence_and_what_came_is_kept() {
+fn a_stop_is_received_in_silence_and_what_came_is_kept() {
     let server = Server::new(Remote::new(small()), &[Behaviour::SilentAfter(20_000)]);
     let mut bench = Bench::new();
     let error = bench.fetch_until(url(&server, "/a"), &|bytes| bytes == 20_000);

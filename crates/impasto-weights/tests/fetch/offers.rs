@@ -53,7 +53,7 @@ fn an_official_file_is_checked_against_its_digest() {
 }
 
 #[test]
-fn without_a_network_the_way_by_hand_is_told() {
+fn without_a_network_the_way_by_hand_is_reported() {
     // A port on which nothing listens.
     let base = "http://127.0.0.1:1";
     let source = offer(base, "01234567", true);

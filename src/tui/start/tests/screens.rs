@@ -143,7 +143,7 @@ fn a_list_that_is_cut_says_so() {
 }
 
 #[test]
-fn a_small_window_is_told_so() {
+fn a_small_window_is_reported_so() {
     let screen = drawn(&browsing(), (40, 10)).to_string();
     assert!(screen.contains("needs 60×16"), "{screen}");
 }

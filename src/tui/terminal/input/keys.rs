@@ -99,7 +99,7 @@ mod tests {
     use impasto_graphics::terminal::sequence;
 
     #[test]
-    fn keys_are_those_that_crossterm_would_tell() {
+    fn keys_are_those_that_crossterm_would_report() {
         use KeyModifiers as M;
         for (bytes, code, modifiers) in [
             (&b"q"[..], KeyCode::Char('q'), M::NONE),

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn kitty_tells_all_it_can() {
+    fn kitty_reports_all_it_can() {
         let mut scripted = Scripted::new();
         scripted.send(KITTY, 0);
         let answered = scripted.answered.unwrap();

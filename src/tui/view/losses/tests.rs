@@ -73,7 +73,7 @@ fn colours(buffer: &Buffer) -> Vec<Color> {
 }
 
 #[test]
-fn a_wide_pane_tells_all() {
+fn a_wide_pane_shows_all() {
     let mut history = falling(500);
     history.mark(200, Mark::Scale);
     let buffer = render((60, 12), &history, &ChartState::default(), &theme());
@@ -96,7 +96,7 @@ fn a_wide_pane_tells_all() {
 }
 
 #[test]
-fn a_small_pane_tells_what_fits_and_no_half_numbers() {
+fn a_small_pane_shows_what_fits_and_no_half_numbers() {
     let history = falling(500);
     let chart = ChartState::default();
     let small = render((30, 6), &history, &chart, &theme());
@@ -120,7 +120,7 @@ fn the_smoothness_is_drawn_when_asked_for() {
 }
 
 #[test]
-fn the_cursor_tells_its_iteration() {
+fn the_cursor_shows_its_iteration() {
     let history = falling(500);
     let mut chart = ChartState::default();
     chart.move_cursor(-50, &history);

@@ -449,7 +449,7 @@ fn too_many_or_no_pixels_are_refused_by_the_header() {
 }
 
 #[test]
-fn a_look_tells_pictures_from_other_files() {
+fn a_look_reports_pictures_from_other_files() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let rgb = [10; 12];

@@ -109,7 +109,7 @@ fn a_recipe_comes_back_from_the_png() {
 }
 
 #[test]
-fn files_without_a_recipe_are_told_apart() {
+fn files_without_a_recipe_are_distinguished() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
     save(&sample(), &path, None).unwrap();

@@ -156,7 +156,7 @@ const BROKEN: &[Broken] = &[
 ];
 
 #[test]
-fn each_broken_file_is_told_with_its_place() {
+fn each_broken_file_is_reported_with_its_place() {
     let mut files = files("tests/presets");
     for row in BROKEN {
         files.remove(row.file).expect(row.file);

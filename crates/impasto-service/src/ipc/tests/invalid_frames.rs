@@ -50,7 +50,7 @@ fn good_hello() -> Vec<u8> {
 }
 
 #[test]
-fn whoever_is_not_understood_is_told_why() {
+fn an_invalid_hello_is_answered_with_a_reason() {
     let engine = Engine::new();
     let cases = [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "kind 47"),

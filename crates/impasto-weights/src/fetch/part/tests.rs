@@ -105,7 +105,7 @@ fn nobody_else_has_the_part() {
 }
 
 #[test]
-fn a_disk_without_room_is_told() {
+fn a_disk_without_room_is_reported() {
     let (_home, networks) = networks();
     let part = Part::open(&networks, "a").unwrap();
     part.check_room(1).unwrap();
@@ -125,7 +125,7 @@ fn a_disk_without_room_is_told() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told() {
+fn a_folder_that_cannot_be_written_is_reported() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let networks = Networks::with_folder(file.path().join("networks"));
     let error = Part::open(&networks, "a").unwrap_err().to_string();
