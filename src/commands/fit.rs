@@ -66,7 +66,7 @@ pub fn fit(args: &FitArgs) -> Outcome {
         ));
     };
     let layers = network::layers_to(preset.network, preset.deepest());
-    let demand = Workload {
+    let workload = Workload {
         preset: &preset,
         layers: &layers,
         precision,
@@ -75,7 +75,7 @@ pub fn fit(args: &FitArgs) -> Outcome {
     let sides = |size: u32| fit_long_side(shape.0, shape.1, size);
     let layout = |size: u32| -> Option<Layout> {
         let picture = sides(size);
-        demand.layout(picture, picture, compute.tile, free, u64::MAX)
+        workload.layout(picture, picture, compute.tile, free, u64::MAX)
     };
     let largest = |fits: &dyn Fn(u32) -> bool| {
         let mut sizes = (1..=LARGEST / STEP).map(|step| step * STEP);
@@ -88,7 +88,7 @@ pub fn fit(args: &FitArgs) -> Outcome {
             size,
             width,
             height,
-            whole_bytes: demand.whole((width, height), (width, height)),
+            whole_bytes: workload.whole((width, height), (width, height)),
             fits: layout.is_some(),
             tile: layout.and_then(|layout| layout.tile),
             bytes: layout.map(|layout| layout.bytes),

@@ -285,13 +285,13 @@ mod tests {
         side: u32,
         budget: u64,
     ) -> Option<Layout> {
-        let demand = Workload {
+        let workload = Workload {
             preset,
             layers: &layers(),
             precision,
             cuda,
         };
-        demand.layout((side, side), (side, side), None, budget, 500)
+        workload.layout((side, side), (side, side), None, budget, 500)
     }
 
     #[test]

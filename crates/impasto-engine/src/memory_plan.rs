@@ -16,7 +16,7 @@ const SHARE: u64 = 95;
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryPlan<'a> {
     job: &'a Job,
-    demand: Workload<'a>,
+    workload: Workload<'a>,
     /// In bytes; none where it is unknown.
     free: Option<u64>,
 }
@@ -25,14 +25,18 @@ impl<'a> MemoryPlan<'a> {
     /// The memory plan on `device` for `job` with a network of these
     /// `layers`.
     pub fn of(job: &'a Job, layers: &'a [Layer], device: Device, precision: Precision) -> Self {
-        let demand = Workload {
+        let workload = Workload {
             preset: &job.preset,
             layers,
             precision,
             cuda: device::is_cuda(device),
         };
         let free = memory::budget(device).map(|bytes| bytes / 100 * SHARE);
-        Self { job, demand, free }
+        Self {
+            job,
+            workload,
+            free,
+        }
     }
 
     /// How to paint a size; none if there is no room, or it is unknown how much
@@ -42,7 +46,7 @@ impl<'a> MemoryPlan<'a> {
         let tile = self.job.compute.tile;
         // L-BFGS remembers no more steps than there are.
         let iterations = u64::from(size.iterations);
-        self.demand
+        self.workload
             .layout(picture, style, tile, self.free?, iterations)
     }
 
@@ -52,7 +56,7 @@ impl<'a> MemoryPlan<'a> {
         let too_large = sizes.iter().find(|size| self.layout(**size).is_none())?;
         let (picture, style) = self.sides(*too_large);
         let tile = self.job.compute.tile;
-        let needed = self.demand.least(picture, style, tile);
+        let needed = self.workload.least(picture, style, tile);
         Some(format!(
             "painting {}×{} pixels takes at least {}, and {} are free",
             too_large.width,

@@ -1,31 +1,19 @@
 //! A run that resumes from a checkpoint ends as the unbroken one does.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use impasto_core::checkpoint::{Checkpoint, RunStorage};
 use impasto_core::job::{Compute, DeviceChoice, Job};
-use impasto_core::picture::{Picture, Source};
 use impasto_core::preset::{Optimizer, OptimizerKind, Preset, Scale, Start};
 use impasto_core::protocol::{Command, Event, Link, Step};
 use impasto_engine::worker;
 use impasto_runs::Folder;
 use impasto_runs::checkpoint::Checkpoints;
 
-/// Longer than any answer takes on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-fn source(name: &str, width: u32, height: u32, factor: u32) -> Source {
-    let bytes: Vec<u8> = (0..3 * width * height)
-        .map(|index| (index * factor % 251) as u8)
-        .collect();
-    Source {
-        picture: Picture::from_rgb8(width, height, &bytes).expect("a picture"),
-        path: PathBuf::from(name),
-        sha256: "0".repeat(64),
-    }
-}
+use common::{TIMEOUT, source};
 
 fn job(kind: OptimizerKind, folder: &Path) -> Job {
     tch::set_num_threads(1);

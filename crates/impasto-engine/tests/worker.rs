@@ -1,30 +1,20 @@
 //! A run seen through its link, as every front end sees it: commands in,
 //! events out.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Once;
 use std::time::Duration;
 
 use impasto_core::job::{Compute, DeviceChoice, Job};
-use impasto_core::picture::{self, Picture, Source};
+use impasto_core::picture;
 use impasto_core::preset::{Layer, Pooling, Preset, Scale, Start};
 use impasto_core::protocol::{Command, Event, Link, RestartFrom};
 use impasto_engine::worker;
 
-/// Longer than any answer takes on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-fn source(name: &str, width: u32, height: u32, factor: u32) -> Source {
-    let bytes: Vec<u8> = (0..3 * width * height)
-        .map(|index| (index * factor % 251) as u8)
-        .collect();
-    Source {
-        picture: Picture::from_rgb8(width, height, &bytes).expect("a picture"),
-        path: PathBuf::from(name),
-        sha256: "0".repeat(64),
-    }
-}
+use common::{TIMEOUT, source};
 
 /// A job of tiny pictures that only a command ends.
 fn endless(folder: &tempfile::TempDir) -> Job {

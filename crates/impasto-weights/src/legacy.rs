@@ -45,7 +45,7 @@ pub(super) fn read<R: Read + Seek>(
     let mut position = stream.stream_position()?;
 
     let mut described = state_dict::storages(&pickle)?;
-    let mut outside = Storages::default();
+    let mut stored = Storages::default();
     let listed = keys
         .list(keys.root())
         .ok_or_else(|| damaged("its list of storages is missing"))?;
@@ -74,10 +74,10 @@ pub(super) fn read<R: Read + Seek>(
                 crc32: None,
             },
         };
-        outside.storages.insert(key.to_owned(), storage);
+        stored.storages.insert(key.to_owned(), storage);
     }
     if !described.is_empty() {
         return Err(damaged("some of its storages are missing"));
     }
-    state_dict::tensors(&pickle, &outside)
+    state_dict::tensors(&pickle, &stored)
 }

@@ -42,7 +42,7 @@ pub(super) fn read<R: Read + Seek>(
         .ok_or_else(|| damaged("it has no pickle"))?;
     let pickle = Pickle::read(&mut &contents(source, file, pickle::MAX_BYTES)?[..])?;
 
-    let mut outside = Storages::default();
+    let mut stored = Storages::default();
     for (key, (element, count)) in state_dict::storages(&pickle)? {
         let wrong = |what: &str| damaged(format!("storage {} {what}", quoted(&key)));
         let region = *files
@@ -56,9 +56,9 @@ pub(super) fn read<R: Read + Seek>(
             bytes: element.bytes,
             region,
         };
-        outside.storages.insert(key, storage);
+        stored.storages.insert(key, storage);
     }
-    state_dict::tensors(&pickle, &outside)
+    state_dict::tensors(&pickle, &stored)
 }
 
 /// The bytes of a small entry, its checksum verified.

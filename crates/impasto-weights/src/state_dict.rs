@@ -113,10 +113,7 @@ pub(super) fn key_text(pickle: &Pickle, id: Id) -> Option<String> {
 
 /// The tensors of the state dict: the pickled dictionary itself, or one that
 /// it holds under a customary name.
-pub(super) fn tensors(
-    pickle: &Pickle,
-    outside: &Storages,
-) -> Result<Vec<Tensor>, WeightsErrorKind> {
+pub(super) fn tensors(pickle: &Pickle, stored: &Storages) -> Result<Vec<Tensor>, WeightsErrorKind> {
     let none = || WeightsErrorKind::NotVgg("it holds no state dict".to_owned());
     let Node::Dict(outer) = pickle.get(pickle.root()) else {
         return Err(none());
@@ -138,7 +135,7 @@ pub(super) fn tensors(
             dtype,
             shape,
             layout,
-        }) = tensor(pickle, outside, *value)?
+        }) = tensor(pickle, stored, *value)?
         {
             // Besides being wrong, a long name could be repeated cheaply.
             if !names.insert(name) {
@@ -161,7 +158,7 @@ pub(super) fn tensors(
 /// The tensor that a value stands for, if it stands for one.
 fn tensor(
     pickle: &Pickle,
-    outside: &Storages,
+    stored: &Storages,
     mut id: Id,
 ) -> Result<Option<StoredTensor>, WeightsErrorKind> {
     let broken = || damaged("a tensor is not described as PyTorch does");
@@ -194,7 +191,7 @@ fn tensor(
                 _ => None,
             };
             let storage = storage
-                .and_then(|key| outside.storages.get(&key))
+                .and_then(|key| stored.storages.get(&key))
                 .ok_or_else(broken)?;
             let offset = pickle.count(*offset).ok_or_else(broken)?;
             let counts = |id: Id| -> Option<Vec<u64>> {
@@ -208,9 +205,9 @@ fn tensor(
             let strides = counts(*strides).ok_or_else(broken)?;
             StoredTensor::new(storage, offset, shape, strides).map(Some)
         }
-        Node::Persistent(key) if !outside.tensors.is_empty() => {
+        Node::Persistent(key) if !stored.tensors.is_empty() => {
             let key = key_text(pickle, *key).ok_or_else(broken)?;
-            Ok(Some(outside.tensors.get(&key).ok_or_else(broken)?.clone()))
+            Ok(Some(stored.tensors.get(&key).ok_or_else(broken)?.clone()))
         }
         _ => Ok(None),
     }

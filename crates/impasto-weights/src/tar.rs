@@ -40,18 +40,18 @@ pub(super) fn read<R: Read + Seek>(
         (files.get(name).copied())
             .ok_or_else(|| unsupported("it is a tar file, but not one by PyTorch"))
     };
-    let mut outside = Storages::default();
-    storages(source, find("storages")?, &mut outside)?;
-    tensors(source, find("tensors")?, &mut outside)?;
+    let mut stored = Storages::default();
+    storages(source, find("storages")?, &mut stored)?;
+    tensors(source, find("tensors")?, &mut stored)?;
     let file = find("pickle")?;
     let pickle = Piece::new(file).pickle(source)?;
-    state_dict::tensors(&pickle, &outside)
+    state_dict::tensors(&pickle, &stored)
 }
 
 fn storages<R: Read + Seek>(
     source: &mut Source<R>,
     file: Region,
-    outside: &mut Storages,
+    stored: &mut Storages,
 ) -> Result<(), WeightsErrorKind> {
     let mut piece = Piece::new(file);
     for _ in 0..piece.count(source)? {
@@ -75,7 +75,7 @@ fn storages<R: Read + Seek>(
                 crc32: None,
             },
         };
-        if outside.storages.insert(key, storage).is_some() {
+        if stored.storages.insert(key, storage).is_some() {
             return Err(damaged("two storages share a name"));
         }
     }
@@ -89,7 +89,7 @@ fn storages<R: Read + Seek>(
 fn tensors<R: Read + Seek>(
     source: &mut Source<R>,
     file: Region,
-    outside: &mut Storages,
+    stored: &mut Storages,
 ) -> Result<(), WeightsErrorKind> {
     let mut piece = Piece::new(file);
     for _ in 0..piece.count(source)? {
@@ -99,7 +99,7 @@ fn tensors<R: Read + Seek>(
         };
         let key = state_dict::key_text(&pickle, *key).ok_or_else(broken)?;
         let storage = (state_dict::key_text(&pickle, *storage))
-            .and_then(|storage| outside.storages.get(&storage))
+            .and_then(|storage| stored.storages.get(&storage))
             .ok_or_else(broken)?;
         let dimensions = i32::from_le_bytes(piece.array(source)?);
         if !(0..=MAX_DIMENSIONS).contains(&dimensions) {
@@ -115,7 +115,7 @@ fn tensors<R: Read + Seek>(
         let strides = counts()?;
         let offset = u64::from_le_bytes(piece.array(source)?);
         let tensor = StoredTensor::new(storage, offset, shape, strides)?;
-        if outside.tensors.insert(key, tensor).is_some() {
+        if stored.tensors.insert(key, tensor).is_some() {
             return Err(damaged("two tensors share a name"));
         }
     }

@@ -98,7 +98,7 @@ impl SimdTask for Partial<'_> {
             let panel_floats = depth * PANEL;
             let packed = &mut packed[..depth * channels];
             pack(block, channels, depth, packed);
-            let put = if number == 0 {
+            let mode = if number == 0 {
                 OutputMode::Replace
             } else {
                 OutputMode::Add
@@ -112,7 +112,7 @@ impl SimdTask for Partial<'_> {
                 };
                 for (j, right) in panels.clone().enumerate().skip(i) {
                     let out = &mut sums[i * PANEL * channels + j * PANEL..];
-                    multiply(simd, left, PANEL, right, out, channels, put);
+                    multiply(simd, left, PANEL, right, out, channels, mode);
                 }
             }
         }
@@ -145,7 +145,7 @@ pub fn product(
     matrix: &[f32],
     out: &mut [f32],
 ) -> Result<()> {
-    put_product(
+    write_product(
         instructions,
         rows,
         (count, channels),
@@ -167,7 +167,7 @@ pub fn add_product(
     matrix: &[f32],
     out: &mut [f32],
 ) -> Result<()> {
-    put_product(
+    write_product(
         instructions,
         rows,
         (count, channels),
@@ -177,12 +177,12 @@ pub fn add_product(
     )
 }
 
-fn put_product(
+fn write_product(
     instructions: Instructions,
     rows: &[f32],
     (count, channels): (usize, usize),
     matrix: &[f32],
-    put: OutputMode,
+    mode: OutputMode,
     out: &mut [f32],
 ) -> Result<()> {
     check_multiple("channels", PANEL, channels)?;
@@ -203,7 +203,7 @@ fn put_product(
                     channels,
                     packed,
                     panels,
-                    put,
+                    mode,
                     // SAFETY: each part has rows of its own.
                     out: unsafe { shared.part(range) },
                 });
@@ -220,7 +220,7 @@ struct Rows<'a> {
     packed: &'a mut [f32],
     /// The matrix, `[channels / PANEL, channels, PANEL]`.
     panels: &'a [f32],
-    put: OutputMode,
+    mode: OutputMode,
     out: &'a mut [f32],
 }
 
@@ -245,7 +245,7 @@ impl SimdTask for Rows<'_> {
         };
         for (i, panel) in self.panels.chunks_exact(channels * PANEL).enumerate() {
             let out = &mut self.out[i * PANEL..];
-            multiply(simd, left, count, panel, out, channels, self.put);
+            multiply(simd, left, count, panel, out, channels, self.mode);
         }
     }
 }

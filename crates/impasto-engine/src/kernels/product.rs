@@ -41,7 +41,7 @@ pub fn multiply<S: Simd, const ROW: usize, const GROUP: usize>(
     panel: &[f32],
     out: &mut [f32],
     stride: usize,
-    put: OutputMode,
+    mode: OutputMode,
 ) {
     let groups = panel.len() / (PANEL * GROUP);
     if rows == 0 || groups == 0 {
@@ -65,7 +65,7 @@ pub fn multiply<S: Simd, const ROW: usize, const GROUP: usize>(
             groups,
             out: unsafe { out.as_mut_ptr().add(row * stride) },
             stride,
-            put,
+            mode,
         };
         let left_over = rows - row;
         unsafe {
@@ -88,7 +88,7 @@ struct TilePointers {
     groups: usize,
     out: *mut f32,
     stride: usize,
-    put: OutputMode,
+    mode: OutputMode,
 }
 
 impl TilePointers {
@@ -207,7 +207,7 @@ impl TilePointers {
             for (row, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
                     let to = &mut *self.out.add(row * self.stride + v * LANES).cast();
-                    let sum = match self.put {
+                    let sum = match self.mode {
                         OutputMode::Replace => sum,
                         OutputMode::Add => simd.add(simd.load(to), sum),
                         OutputMode::Relu => simd.relu(sum),
