@@ -1,4 +1,4 @@
-//! How a command ends: well, or with an exit code and a message.
+//! The result of a command: success, or an exit code and a message.
 
 use std::io;
 
@@ -11,21 +11,21 @@ use impasto_service::engine_process::RemoteError;
 use impasto_service::host::HostError;
 use impasto_weights::{NetworkError, WeightsError};
 
-/// Why a command ended other than well.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
     /// Wrong usage, preset or file: exit code 2.
     Usage(String),
-    /// Something failed on the way: exit code 1.
+    /// Something failed at run time: exit code 1.
     Failed(String),
     /// A signal ended it, and all was saved: 128 + its number.
     Stopped(u8),
-    /// Whoever read our output went away: nothing is left to say.
+    /// The reader of the output is gone: not reported, exit code 0.
     BrokenPipe,
 }
 
 impl Failure {
-    /// That of a run: what was asked for is refused, or something went wrong.
+    /// The failure of a run: `refused` if the request was wrong, such as a missing device.
     pub fn of_run(message: String, refused: bool) -> Self {
         match refused {
             true => Self::Usage(message),

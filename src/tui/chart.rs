@@ -1,5 +1,5 @@
-//! The chart of the losses: what of the run's history it shows, and where on the
-//! screen each value goes. `view::losses` draws it.
+//! The chart of the losses: which part of the history it shows, and where each value is
+//! on the screen. `view::losses` draws it.
 
 mod plane;
 
@@ -167,13 +167,13 @@ pub fn iteration_at(inner: Rect, history: &History, chart: &ChartState, x: u16) 
     history.nearest(wanted).map(|point| point.iteration)
 }
 
-/// How many values can be written at the side.
+/// How many axis labels fit at the side.
 pub fn ticks_in(area: Rect) -> u16 {
     let rows = area.height - u16::from(area.height >= 4);
     (rows / 2).max(2)
 }
 
-/// What is left for the curves beside the values and above the iterations.
+/// The area of the curves: beside the value labels and above the iterations.
 pub fn plot_area(area: Rect, values: &[(f64, String)]) -> Rect {
     let mut plot = area;
     if area.height >= 4 {

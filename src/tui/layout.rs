@@ -1,6 +1,5 @@
-//! Where everything stands on the dashboard's screen, worked out from the state
-//! alone: for `view`, which draws it, and for `update`, which asks what lies under
-//! the mouse.
+//! The layout of the dashboard, computed from the state alone: `view` draws by it, and
+//! `update` uses it to find what is under the mouse.
 
 use impasto_core::preset::{Difference, differences};
 use ratatui::layout::{Constraint, Flex, Layout, Margin, Position, Rect};
@@ -8,7 +7,7 @@ use ratatui::text::Line;
 
 use super::app::{App, Overlay, Pane};
 
-/// Rows below the list of presets, for what is known of the chosen one.
+/// Rows below the list of presets, for the details of the selected one.
 const DETAILS: u16 = 8;
 /// And the fewest rows of the list itself.
 const LIST: u16 = 3;
@@ -16,7 +15,7 @@ const LIST: u16 = 3;
 /// The smallest window the panes fit in.
 pub const MIN: (u16, u16) = (60, 16);
 
-/// Where the panes stand.
+/// The areas of the panes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     pub status: Rect,
@@ -26,7 +25,7 @@ pub struct Places {
     pub footer: Rect,
 }
 
-/// The places of the panes in a window; none if it is too small for them.
+/// The areas of the panes in a window; none if it is too small for them.
 pub fn places(app: &App, window: Rect) -> Option<Places> {
     if window.width < MIN.0 || window.height < MIN.1 {
         return None;
@@ -105,7 +104,7 @@ pub fn row_at(app: &App, area: Rect, y: u16) -> Option<usize> {
     (y < inner.bottom() && row < app.rows().len()).then_some(row)
 }
 
-/// Where the overlay stands.
+/// The area of the overlay.
 pub fn overlay_area(app: &App, window: Rect) -> Rect {
     let (width, height) = match &app.overlay {
         None => (0, 0),
@@ -146,7 +145,7 @@ pub fn overlay_area(app: &App, window: Rect) -> Rect {
     area
 }
 
-/// Which line of the overlay's list is at a place of the window.
+/// Which line of the overlay's list is at a position of the window.
 pub fn line_at(app: &App, window: Rect, at: Position) -> Option<usize> {
     let inner = overlay_area(app, window).inner(Margin::new(1, 1));
     let (list, selected, count) = match &app.overlay {
@@ -166,7 +165,7 @@ pub fn first_line(selected: usize, height: u16) -> usize {
     (selected + 1).saturating_sub(usize::from(height))
 }
 
-/// The filter, the list and the details in the inside of the list of presets.
+/// The areas of the filter, the list and the details in the overlay of presets.
 pub fn preset_rows(inner: Rect) -> [Rect; 3] {
     let details = DETAILS.min(inner.height.saturating_sub(1 + LIST));
     let rows = [
@@ -177,12 +176,12 @@ pub fn preset_rows(inner: Rect) -> [Rect; 3] {
     Layout::vertical(rows).areas(inner)
 }
 
-/// How the run is found again.
+/// The command that reopens the run, as a line of the overlay.
 pub fn way_back(called: &str) -> String {
     format!("       impasto attach {called}")
 }
 
-/// What a new run would adopt that this one cannot.
+/// The changes that only a new run can apply.
 pub fn changes_of_restart(app: &App) -> Vec<Difference> {
     let mut changes = differences(&app.preset, &app.preset_of_new_run());
     changes.retain(|difference| difference.needs_new_run);

@@ -1,8 +1,8 @@
-//! Checkpoints: all that a painter needs to continue, as plain data, and where a
-//! painter leaves them.
+//! Checkpoints: the state that a painter needs to resume, as plain data, and the
+//! traits for storing it.
 //!
-//! The engine makes them and takes them up again; what keeps them, such as a run's
-//! folder, is behind [`CheckpointStore`] and [`PictureStore`].
+//! The engine creates and restores checkpoints. [`CheckpointStore`] and [`PictureStore`]
+//! hide where they are stored, such as in a run folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +15,7 @@ use crate::picture::Picture;
 use crate::preset::Preset;
 use crate::protocol::Step;
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The preset as it was edited.
@@ -33,7 +33,7 @@ pub struct Position {
     /// Iterations done in the run and in the scale.
     pub iteration: u32,
     pub in_scale: u32,
-    /// How many iterations brought losses that were not finite.
+    /// How many iterations had losses that were not finite.
     pub failures: u32,
     /// Seconds of painting.
     pub elapsed: f64,
@@ -45,17 +45,17 @@ pub struct Position {
     pub best: Option<Box<Step>>,
 }
 
-/// Numbers and arrays.
+/// The state of an image and its optimizer: scalars and arrays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
     /// The bits of float64 numbers.
     pub numbers: BTreeMap<String, u64>,
     pub arrays: Vec<Array>,
-    /// Arrays that never change under their names.
+    /// Arrays whose values never change: each is stored once, by its name.
     pub frozen: Vec<Array>,
 }
 
-/// Numbers of any shape.
+/// An n-dimensional array of float32 or float64.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     pub name: String,

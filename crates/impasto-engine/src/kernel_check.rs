@@ -138,8 +138,8 @@ fn compare_adam(kernels: &Kernels) -> Result<()> {
     Ok(())
 }
 
-/// Walks down a narrow bowl, over failures, rejected steps and a full history,
-/// with both.
+/// Minimises an ill-conditioned quadratic with both implementations, through failures,
+/// rejected steps and a full history.
 fn compare_lbfgs(kernels: &Kernels) -> Result<()> {
     for (height, width, steps) in [(5, 7, 24), (21, 23, 8)] {
         compare_lbfgs_at(kernels, height, width, steps)?;

@@ -159,17 +159,17 @@ impl Drop for IdleEngine {
 pub struct EngineRequest {
     /// The folder of the run.
     pub folder: PathBuf,
-    /// The file that all that happens is appended to.
+    /// The file to which events are appended.
     pub events: Option<PathBuf>,
     /// Where the picture is saved.
     pub output: Output,
 }
 
-/// What stands for [`Output::Replace`]: no absolute path.
+/// Encodes [`Output::Replace`]; a path is absolute, so it cannot be mistaken for one.
 const REPLACE: &str = "replace";
 
 impl EngineRequest {
-    /// To paint a run and no more.
+    /// A request to paint a run, with no file for events.
     pub fn new(run: &Run) -> Self {
         Self {
             folder: run.folder().to_owned(),
@@ -190,9 +190,12 @@ impl EngineRequest {
             0 => return Ok(None),
             _ => stdin.read_exact(&mut length[1..])?,
         }
-        let mut bytes = Vec::new();
-        let length = u64::from(u32::from_le_bytes(length)).min(MAX_REQUEST);
-        stdin.by_ref().take(length).read_to_end(&mut bytes)?;
+        let length = u32::from_le_bytes(length);
+        if u64::from(length) > MAX_REQUEST {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut bytes = vec![0; length as usize];
+        stdin.read_exact(&mut bytes)?;
         let Some(request) = Self::parsed(&bytes) else {
             return Ok(None);
         };
