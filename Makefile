@@ -52,6 +52,7 @@ lint: setup ## Check formatting, the dependencies between modules, and clippy
 .PHONY: oracle
 oracle: $(ORACLE_PYTHON) ## Compute the results under tests/oracle anew (fetches PyTorch: 5 GB, once)
 	$(ORACLE_PYTHON) tests/oracle/oracle.py
+	$(ORACLE_PYTHON) tests/oracle/terms.py
 	$(ORACLE_PYTHON) tests/oracle/networks.py
 
 $(ORACLE_VENV)/bin/python:

@@ -32,6 +32,7 @@ fn dashboard() -> App {
         preset: Preset::default(),
         content: picture("content.jpg"),
         style: picture("style.jpg"),
+        more_styles: Vec::new(),
         compute: Compute::default(),
         output: PathBuf::from("output.png"),
         preset_name: None,

@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plan = Plan {
         content: PictureFile::At(next()?),
         style: PictureFile::At(next()?),
+        more_styles: Vec::new(),
         output: next()?,
         preset: Library::open().find("quick")?,
         compute: Compute::default(),

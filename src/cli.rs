@@ -130,7 +130,7 @@ Example:\n  impasto doctor")]
 
 /// Paint CONTENT in the style of STYLE
 ///
-/// CONTENT and STYLE are JPEG, PNG, WebP, TIFF or BMP files. The picture is
+/// CONTENT, STYLE and MASK are JPEG, PNG, WebP, TIFF or BMP files. The picture is
 /// saved when the run ends and also when Ctrl-C ends it early; a PNG carries
 /// its recipe in its metadata.
 #[derive(Debug, Args)]
@@ -141,13 +141,25 @@ Examples:
   impasto run photo.jpg painting.jpg --preset texture --iterations 200
   impasto run photo.jpg painting.jpg --set style.weight=500 --set style.layers.relu3_1=0.5
   impasto run photo.jpg painting.jpg --headless --events - | jq .total
+  impasto run photo.jpg night.jpg:0.7 wave.jpg:0.3
+  impasto run photo.jpg night.jpg wave.jpg --mask sky.png=night.jpg --mask sea.png=wave.jpg
+  impasto run photo.jpg painting.jpg --set colour=content
   impasto run --recipe result.png photo.jpg painting.jpg -o again.png")]
 pub struct RunArgs {
     /// The content picture: what to paint
     pub content: PathBuf,
 
-    /// The style picture: how to paint it
-    pub style: PathBuf,
+    /// The style pictures: how to paint it. Several are blended, each with a
+    /// weight after a colon: night.jpg:0.7 wave.jpg:0.3
+    #[arg(required = true, value_name = "STYLE[:WEIGHT]")]
+    pub styles: Vec<PathBuf>,
+
+    /// Paint the white part of a greyscale picture with one of the styles,
+    /// given by its number, path or name; STYLE:REGION takes only a part of that
+    /// style. What no mask covers stays as in the content, unless a style has no
+    /// mask. Can be repeated
+    #[arg(long = "mask", value_name = "MASK=STYLE[:REGION]")]
+    pub masks: Vec<String>,
 
     /// Where to save the picture: .png, .jpg, .webp, .tif or .bmp [default:
     /// CONTENT-STYLE.png here, with a number if that exists]
@@ -500,8 +512,13 @@ pub struct MeasureArgs {
     /// The content picture
     pub content: PathBuf,
 
-    /// The style picture
-    pub style: PathBuf,
+    /// The style pictures, as for `impasto run`
+    #[arg(required = true, value_name = "STYLE[:WEIGHT]")]
+    pub styles: Vec<PathBuf>,
+
+    /// A mask, as for `impasto run`; can be repeated
+    #[arg(long = "mask", value_name = "MASK=STYLE[:REGION]")]
+    pub masks: Vec<String>,
 
     #[command(flatten)]
     pub preset: PresetArgs,

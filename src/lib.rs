@@ -8,6 +8,7 @@
 //! - [`headless`] is the front end without a screen: a progress bar and JSON lines.
 //!   [`tui`] is the dashboard. [`pace`] measures for both how fast a run goes,
 //!   and [`output_name`] names a picture that the user did not.
+//! - [`style_args`] reads the styles and masks of a command line.
 //! - [`assets`] are the pictures that are part of the program.
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
@@ -19,4 +20,5 @@ pub mod headless;
 pub mod outcome;
 pub mod output_name;
 pub mod pace;
+pub mod style_args;
 pub mod tui;

@@ -75,12 +75,15 @@ pub fn attached_run(run: &Run) -> AttachedRun {
             preset: record.preset.clone(),
             content: PictureFile::At(run.content_path()),
             style: PictureFile::At(run.style_path()),
+            more_styles: (record.more_styles.iter())
+                .map(|copied| PictureFile::At(run.inputs_folder().join(&copied.copy)))
+                .collect(),
             compute: record.compute,
             output: record.output.clone(),
             preset_name: record.preset_name.clone(),
             overrides: record.overrides.clone(),
         },
         content: record.content.file.clone(),
-        style: record.style.file.clone(),
+        styles: record.styles().map(|style| style.file.clone()).collect(),
     }
 }

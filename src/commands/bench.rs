@@ -38,7 +38,9 @@ pub fn bench(args: &BenchArgs) -> Outcome {
             },
             content: square(&content, size),
             style: square(&style, size),
+            more_styles: Vec::new(),
             start: None,
+            masks: Vec::new(),
             compute,
             output: PathBuf::new(),
         };

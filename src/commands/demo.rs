@@ -20,6 +20,7 @@ pub fn demo(args: &DemoArgs) -> Outcome {
         preset,
         content: assets::PHOTOGRAPH,
         style: assets::PAINTING,
+        more_styles: Vec::new(),
         compute: (&args.compute).into(),
         output,
         preset_name: None,

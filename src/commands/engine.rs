@@ -49,7 +49,7 @@ pub fn engine(args: &EngineArgs) -> Outcome {
     let signal = headless::catch_signals()?;
     let run = Run::open(&request.folder)?;
     let events = request.events.as_deref();
-    let sink = events.map(|path| EventSink::open(path, &[&run.output()]));
+    let sink = events.map(|path| EventSink::open(path, &[run.output()]));
     let mut sink = sink.transpose()?;
     let lock = run.lock()?;
     // Where they were not sent, the run's copies are read.

@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 
 use impasto_core::job::{DeviceChoice, Job, PictureFile, Plan};
 use impasto_core::picture::Source;
-use impasto_core::preset::Start;
 use impasto_core::protocol::Link;
 use impasto_engine::worker;
 use impasto_runs::{NewRun, Run, RunError, RunState, Runs};
@@ -20,10 +19,8 @@ use crate::tui::remote::{RemoteEngine, Started, in_process};
 /// Makes the folder of a new run: the one that is named, or one of its own
 /// among all others.
 fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunError> {
-    let start = match &plan.preset.start {
-        Start::File(path) => Some(PictureFile::At(path.clone())),
-        Start::Content | Start::Noise | Start::Style => None,
-    };
+    let inputs = plan.inputs().into_iter();
+    let files: Vec<PictureFile> = inputs.map(|(_, file)| file).collect();
     // Whoever attaches later may be in another folder.
     let name = plan
         .preset_name
@@ -39,9 +36,7 @@ fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunErro
         job,
         preset_name: name.as_deref(),
         overrides: &plan.overrides,
-        content: &plan.content,
-        style: &plan.style,
-        start: start.as_ref(),
+        files: &files,
     };
     match folder {
         Some(folder) => Run::create_at(folder, &new),
@@ -96,10 +91,8 @@ pub fn engine(
 
 /// The pictures of a job, in the order in which an engine takes them.
 fn pictures(job: &Job) -> Vec<&Source> {
-    [&job.content, &job.style]
-        .into_iter()
-        .chain(&job.start)
-        .collect()
+    let pictures = job.pictures().into_iter();
+    pictures.map(|(_, source)| source).collect()
 }
 
 /// What was asked for is wrong, rather than something that went wrong.

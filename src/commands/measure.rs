@@ -2,41 +2,74 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use impasto_core::job::check_size;
-use impasto_core::picture;
-use impasto_core::preset::Preset;
+use impasto_core::job::{Compute, Job, Overrides, PictureFile, Plan, check_size};
+use impasto_core::picture::{self, Picture};
+use impasto_core::preset::{Preset, Scale};
 use impasto_engine::loss::{Losses, Weighted};
-use impasto_engine::measure::{measure as losses_of, sizes};
+use impasto_engine::measure::measure as losses_of;
 use impasto_weights::check_network;
 use serde_json::json;
 
 use super::chosen_preset;
 use crate::cli::MeasureArgs;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
+use crate::style_args::Styles;
 
 pub fn measure(args: &MeasureArgs) -> Outcome {
     let preset = chosen_preset(&args.preset, "default")?;
     check_network(preset.network)?;
     let image = picture::load(&args.image)?.picture;
-    let content = picture::load(&args.content)?.picture;
-    let style = picture::load(&args.style)?.picture;
-    let [content_size, style_size] = sizes(&image, &content, &style);
-    check_size(&preset, "the image", content_size)?;
-    check_size(&preset, "the style", style_size)?;
-    let (losses, weighted) = losses_of(&image, &content, &style, &preset, args.device.device)?;
+    let job = job(args, preset, &image)?;
+    let preset = &job.preset;
+    let (losses, weighted) = losses_of(&image, &job)?;
     let text = if args.json {
         let json = json!({
             "content": losses.layers.content,
             "style": losses.layers.style,
+            "laplacian": losses.layers.laplacian,
             "smoothness": losses.smoothness,
             "total": weighted.total,
         });
         format!("{json}\n")
     } else {
-        table(&preset, &losses, &weighted)
+        table(preset, &losses, &weighted)
     };
     Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+/// What the image is measured against: a job at its size.
+fn job(args: &MeasureArgs, preset: Preset, image: &Picture) -> Result<Job, Failure> {
+    let styles = Styles::read(&args.styles)?;
+    let overrides = Overrides {
+        blend_weights: styles.weights.clone(),
+        masks: styles.masks(&args.masks)?,
+        ..Overrides::default()
+    };
+    let mut preset = overrides.apply_to_run(preset);
+    let (width, height) = image.size();
+    check_size(&preset, "the image", image.size())?;
+    preset.schedule = vec![Scale {
+        // Within what a schedule may have, for the check of the styles' sizes.
+        size: width.max(height),
+        iterations: 1,
+    }];
+    let (style, more_styles) = styles.files();
+    let plan = Plan {
+        preset,
+        content: PictureFile::At(args.content.clone()),
+        style,
+        more_styles,
+        compute: Compute {
+            device: args.device.device,
+            ..Compute::default()
+        },
+        output: PathBuf::new(),
+        preset_name: None,
+        overrides,
+    };
+    Ok(plan.load(&mut |_| {})?)
 }
 
 /// A row for every loss: its value, its weight, and its share of the total.
@@ -55,13 +88,15 @@ fn table(preset: &Preset, losses: &Losses, weighted: &Weighted) -> String {
         let _ = writeln!(text, "{name:<22}{value:>14.6e}{weight:>14.4e}{share:>9}");
     };
     for (what, term, values) in [
-        ("content", &preset.content, &losses.layers.content),
-        ("style", &preset.style, &losses.layers.style),
+        ("content", &preset.content.term, &losses.layers.content),
+        ("style", &preset.style.term, &losses.layers.style),
     ] {
         for (layer, value) in values {
-            let weight = term.weight * term.layers.get(layer).copied().unwrap_or(0.0);
-            row(&format!("{what} {layer}"), *value, weight);
+            row(&format!("{what} {layer}"), *value, term.factor(*layer));
         }
+    }
+    if let Some(laplacian) = losses.layers.laplacian {
+        row("content laplacian", laplacian, preset.content.laplacian);
     }
     row("smoothness", losses.smoothness, preset.smoothness.weight);
     row("total", weighted.total, 1.0);

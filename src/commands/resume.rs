@@ -28,7 +28,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         let lock = run.lock()?;
         let job = run.job()?;
         let sizes = job.sizes();
-        let sink = events.map(|path| EventSink::open(path, &[saved_to]));
+        let sink = events.map(|path| EventSink::open(path, &[saved_to.to_owned()]));
         let sink = sink.transpose()?;
         let hosted = host::paint(
             run,
@@ -45,7 +45,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     }
     // A file that cannot be opened is reported now, not by an engine.
     if let Some(path) = events {
-        EventSink::check(path, &[saved_to])?;
+        EventSink::check(path, &[saved_to.to_owned()])?;
     }
     let request = EngineRequest {
         events: events.map(Path::to_owned),

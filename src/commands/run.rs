@@ -1,6 +1,6 @@
 //! `impasto run`: from flags to a job, and from the job to a picture.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use impasto_core::job::{Input, Overrides, PictureFile, Plan, Recipe};
 use impasto_core::picture::{self, Source};
@@ -15,29 +15,34 @@ use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
 use crate::headless::{self, EventSink, Leave};
 use crate::outcome::{Failure, Outcome};
 use crate::output_name::unused_output;
+use crate::style_args::Styles;
 use crate::tui;
 
 pub fn run(args: &RunArgs) -> Outcome {
+    let styles = Styles::read(&args.styles)?;
     let overrides = Overrides {
         settings: args.preset.all_settings(),
         size: args.size,
         iterations: args.iterations,
         seed: args.seed,
+        blend_weights: styles.weights.clone(),
+        masks: styles.masks(&args.masks)?,
     };
     let (preset, preset_name) = match &args.recipe {
         None => {
             let name = args.preset.preset.as_deref().unwrap_or("default");
             (Library::open().find(name)?, Some(name.to_owned()))
         }
-        Some(path) => (from_recipe(path, args, &overrides)?, None),
+        Some(path) => (from_recipe(path, args, &styles, &overrides)?, None),
     };
     let preset = overrides.apply(preset)?;
     let content = PictureFile::At(args.content.clone());
-    let style = PictureFile::At(args.style.clone());
+    let (style, more_styles) = styles.files();
     let plan = |output| Plan {
         preset,
         content,
         style,
+        more_styles,
         compute: (&args.compute).into(),
         output,
         preset_name,
@@ -45,7 +50,7 @@ pub fn run(args: &RunArgs) -> Outcome {
     };
     let plan = match &args.output {
         Some(output) => plan(output.clone()),
-        None => plan(unused_output(&args.content, &args.style)?),
+        None => plan(unused_output(&args.content, &styles.paths[0])?),
     };
     paint(plan, &args.keep, &args.screen, args.events.as_deref())
 }
@@ -118,9 +123,9 @@ fn paint_in_dashboard(
 }
 
 /// The files that events must not go to.
-fn files(plan: &Plan) -> Vec<&Path> {
-    let pictures = plan.pictures().map(|(_, path)| path);
-    pictures.chain([plan.output.as_path()]).collect()
+fn files(plan: &Plan) -> Vec<PathBuf> {
+    let pictures = plan.pictures().into_iter().map(|(_, path)| path);
+    pictures.chain([plan.output.clone()]).collect()
 }
 
 impl From<&ScreenArgs> for tui::Options {
@@ -136,7 +141,12 @@ impl From<&ScreenArgs> for tui::Options {
 }
 
 /// The preset inside a picture that impasto made.
-fn from_recipe(path: &Path, args: &RunArgs, overrides: &Overrides) -> Result<Preset, Failure> {
+fn from_recipe(
+    path: &Path,
+    args: &RunArgs,
+    styles: &Styles,
+    overrides: &Overrides,
+) -> Result<Preset, Failure> {
     let text = picture::read_recipe(path)?;
     let recipe: Recipe = serde_json::from_str(&text).map_err(|error| {
         Failure::Usage(format!(
@@ -144,11 +154,17 @@ fn from_recipe(path: &Path, args: &RunArgs, overrides: &Overrides) -> Result<Pre
             display_path(path)
         ))
     })?;
-    for (role, input, path) in [
-        ("content", &recipe.content, &args.content),
-        ("style", &recipe.style, &args.style),
-    ] {
-        warn_if_other(role, input, &picture::load(path)?);
+    warn_if_other("content", &recipe.content, &picture::load(&args.content)?);
+    let recorded = std::iter::once(&recipe.style).chain(&recipe.more_styles);
+    if recorded.clone().count() != styles.paths.len() {
+        headless::say(&format!(
+            "note: the recipe was painted with {} styles; painting with {}",
+            recorded.clone().count(),
+            styles.paths.len()
+        ));
+    }
+    for (input, path) in recorded.zip(&styles.paths) {
+        warn_if_other("style", input, &picture::load(path)?);
     }
     let network = overrides.apply(recipe.preset.clone())?.network;
     // One that is missing is reported with the plan.

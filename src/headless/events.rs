@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl EventSink {
     ///
     /// # Errors
     /// When it cannot be written to, or holds something other than events.
-    pub fn open(path: &Path, forbidden: &[&Path]) -> Result<Self, Failure> {
+    pub fn open(path: &Path, forbidden: &[PathBuf]) -> Result<Self, Failure> {
         let is_stdout = path.as_os_str() == "-";
         let file = match is_stdout {
             true => {
@@ -82,7 +82,7 @@ impl EventSink {
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub fn check(path: &Path, forbidden: &[&Path]) -> Result<(), Failure> {
+    pub fn check(path: &Path, forbidden: &[PathBuf]) -> Result<(), Failure> {
         match path.as_os_str() == "-" || is_pipe(path) {
             true => Ok(()),
             false => open_file(path, forbidden).map(drop),
@@ -218,7 +218,7 @@ fn is_pipe(path: &Path) -> bool {
 }
 
 /// Opens a file to append events to. A wrong name costs nobody a file.
-fn open_file(path: &Path, forbidden: &[&Path]) -> Result<File, Failure> {
+fn open_file(path: &Path, forbidden: &[PathBuf]) -> Result<File, Failure> {
     let refused = |why: String| {
         Failure::Usage(format!(
             "cannot write events to {}: {why}",
@@ -330,8 +330,8 @@ mod tests {
         for (path, forbidden) in [
             (&picture, &[][..]),
             (&link, &[]),
-            (&picture, &[picture.as_path()]),
-            (&fresh, &[fresh.as_path()]),
+            (&picture, std::slice::from_ref(&picture)),
+            (&fresh, std::slice::from_ref(&fresh)),
             (&folder.path().to_owned(), &[]),
             (&folder.path().join("no/events"), &[]),
         ] {

@@ -25,7 +25,7 @@ const WARNING_NEWS: f64 = 20.0;
 pub struct App {
     /// The file names of the pictures, fit to be shown.
     pub content: String,
-    pub style: String,
+    pub styles: Vec<String>,
     pub output: PathBuf,
     /// The processor, once it is known, and the memory in use there.
     pub device: Option<String>,
@@ -214,11 +214,33 @@ impl Part {
     }
 }
 
-/// A weight that can be edited: that of a part, or of one of its layers.
+/// A weight that can be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     pub part: Part,
-    pub layer: Option<Layer>,
+    pub item: RowItem,
+}
+
+/// What of its part a weight belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowItem {
+    /// All of it.
+    Term,
+    Layer(Layer),
+    /// The content's edges.
+    Laplacian,
+    /// One of several styles, counted from 0.
+    Style(usize),
+}
+
+impl Row {
+    /// The row of a whole part.
+    pub fn term(part: Part) -> Self {
+        Self {
+            part,
+            item: RowItem::Term,
+        }
+    }
 }
 
 impl App {
@@ -239,7 +261,7 @@ impl App {
         let name = |path: &Path| display_path(Path::new(path.file_name().unwrap_or_default()));
         Self {
             content: name(plan.content.path()),
-            style: name(plan.style.path()),
+            styles: plan.styles().map(|style| name(style.path())).collect(),
             output: plan.output.clone(),
             device: None,
             memory: None,
@@ -281,18 +303,14 @@ impl App {
         self.preset.clone().for_a_run_like(&self.base)
     }
 
+    /// The names of the styles in one line.
+    pub fn style_names(&self) -> String {
+        self.styles.join(" + ")
+    }
+
     /// Whether a weight differs from the preset's.
     pub fn is_edited(&self, row: Row) -> bool {
-        let term = match row.part {
-            Part::Content => &self.base.content,
-            Part::Style => &self.base.style,
-            Part::Smoothness => return self.weight(row) != self.base.smoothness.weight,
-        };
-        let before = match row.layer {
-            None => Some(term.weight),
-            Some(layer) => term.layers.get(&layer).copied(),
-        };
-        before != Some(self.weight(row))
+        weight_in(&self.base, row) != weight_in(&self.preset, row)
     }
 
     /// Whether anything was edited since the preset was applied.
@@ -311,20 +329,34 @@ impl App {
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for (part, term) in [
-            (Part::Content, &self.preset.content),
-            (Part::Style, &self.preset.style),
+            (Part::Content, &self.preset.content.term),
+            (Part::Style, &self.preset.style.term),
         ] {
-            rows.push(Row { part, layer: None });
+            rows.push(Row::term(part));
             rows.extend(term.layers.keys().map(|layer| Row {
                 part,
-                layer: Some(*layer),
+                item: RowItem::Layer(*layer),
+            }));
+            if part == Part::Content && self.has_laplacian() {
+                rows.push(Row {
+                    part,
+                    item: RowItem::Laplacian,
+                });
+            }
+        }
+        if self.styles.len() > 1 {
+            rows.extend((0..self.styles.len()).map(|index| Row {
+                part: Part::Style,
+                item: RowItem::Style(index),
             }));
         }
-        rows.push(Row {
-            part: Part::Smoothness,
-            layer: None,
-        });
+        rows.push(Row::term(Part::Smoothness));
         rows
+    }
+
+    /// Whether the content's edges count, or did before they were edited.
+    fn has_laplacian(&self) -> bool {
+        self.preset.content.laplacian > 0.0 || self.base.content.laplacian > 0.0
     }
 
     /// The row that keys act on.
@@ -334,38 +366,41 @@ impl App {
 
     /// The weight of a row.
     pub fn weight(&self, row: Row) -> f64 {
-        let term = match row.part {
-            Part::Content => &self.preset.content,
-            Part::Style => &self.preset.style,
-            Part::Smoothness => return self.preset.smoothness.weight,
-        };
-        match row.layer {
-            None => term.weight,
-            Some(layer) => term.layers.get(&layer).copied().unwrap_or(0.0),
-        }
+        weight_in(&self.preset, row).unwrap_or(0.0)
     }
 
     /// Sets the weight of a row, remembering the preset as it was.
     pub fn set_weight(&mut self, row: Row, weight: f64) {
         self.remember();
+        let count = self.styles.len();
+        let preset = &mut self.preset;
         let term = match row.part {
-            Part::Content => &mut self.preset.content,
-            Part::Style => &mut self.preset.style,
+            Part::Content => &mut preset.content.term,
+            Part::Style => &mut preset.style.term,
             Part::Smoothness => {
-                self.preset.smoothness.weight = weight;
+                preset.smoothness.weight = weight;
                 return;
             }
         };
-        match row.layer {
-            None => term.weight = weight,
-            Some(layer) => drop(term.layers.insert(layer, weight)),
+        match row.item {
+            RowItem::Term => term.weight = weight,
+            RowItem::Layer(layer) => drop(term.layers.insert(layer, weight)),
+            RowItem::Laplacian => preset.content.laplacian = weight,
+            RowItem::Style(index) => {
+                let weights = &mut preset.style.blend_weights;
+                // A style without an entry has the weight 1.
+                weights.resize(weights.len().max(count), 1.0);
+                if let Some(own) = weights.get_mut(index) {
+                    *own = weight;
+                }
+            }
         }
     }
 
     /// Takes a row's layer out of its part, remembering the preset as it was.
     /// False if the row is no layer.
     pub fn remove_layer(&mut self, row: Row) -> bool {
-        let Some(layer) = row.layer else {
+        let RowItem::Layer(layer) = row.item else {
             return false;
         };
         self.remember();
@@ -399,19 +434,28 @@ impl App {
     }
 
     /// The share of a row in the total, from 0 to 1, by the last step's losses
-    /// and the weights as they are now.
+    /// and the weights as they are now; of one of several styles, its share in the style.
     pub fn share(&self, row: Row) -> Option<f64> {
         let step = self.step.as_ref()?;
+        if let RowItem::Style(index) = row.item {
+            let shares = self.preset.style.shares(self.styles.len());
+            return shares.get(index).copied();
+        }
         let layer = |row: Row| {
             let (term, losses) = match row.part {
-                Part::Content => (&self.preset.content, &step.layers.content),
-                Part::Style => (&self.preset.style, &step.layers.style),
+                Part::Content => (&self.preset.content.term, &step.layers.content),
+                Part::Style => (&self.preset.style.term, &step.layers.style),
                 Part::Smoothness => return step.smoothness,
             };
-            match row.layer {
+            match row.item {
                 // A layer that is new has no loss before the next step.
-                Some(layer) => losses.get(&layer).copied().unwrap_or(0.0) * term.factor(layer),
-                None => 0.0,
+                RowItem::Layer(layer) => {
+                    losses.get(&layer).copied().unwrap_or(0.0) * term.factor(layer)
+                }
+                RowItem::Laplacian => {
+                    step.layers.laplacian.unwrap_or(0.0) * self.preset.content.laplacian
+                }
+                RowItem::Term | RowItem::Style(_) => 0.0,
             }
         };
         let rows = self.rows();
@@ -419,7 +463,7 @@ impl App {
         let own: f64 = match row {
             Row {
                 part: Part::Content | Part::Style,
-                layer: None,
+                item: RowItem::Term,
             } => rows
                 .iter()
                 .copied()
@@ -474,5 +518,23 @@ impl App {
             at: self.clock,
             iteration: self.step.as_ref().map_or(0, |step| step.iteration),
         });
+    }
+}
+
+/// The weight of a row in a preset; none where it has no such layer.
+fn weight_in(preset: &Preset, row: Row) -> Option<f64> {
+    let term = match row.part {
+        Part::Content => &preset.content.term,
+        Part::Style => &preset.style.term,
+        Part::Smoothness => return Some(preset.smoothness.weight),
+    };
+    match row.item {
+        RowItem::Term => Some(term.weight),
+        RowItem::Layer(layer) => term.layers.get(&layer).copied(),
+        RowItem::Laplacian => Some(preset.content.laplacian),
+        RowItem::Style(index) => {
+            let weights = &preset.style.blend_weights;
+            Some(weights.get(index).copied().unwrap_or(1.0))
+        }
     }
 }

@@ -153,6 +153,7 @@ impl Chooser {
             output,
             content: PictureFile::At(content),
             style: PictureFile::At(style),
+            more_styles: Vec::new(),
             compute: self.compute,
             preset_name: Some(preset),
             overrides: Overrides::default(),

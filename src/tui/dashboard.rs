@@ -113,7 +113,9 @@ impl<'a> Dashboard<'a> {
         let mut dashboard = Self::on(attached_run.plan, options, terminal, library);
         dashboard.update(Message::Names {
             content: display_path(attached_run.content.as_ref()),
-            style: display_path(attached_run.style.as_ref()),
+            styles: (attached_run.styles.iter())
+                .map(|style| display_path(style.as_ref()))
+                .collect(),
         });
         dashboard.take_up(started);
         dashboard

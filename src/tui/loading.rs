@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use impasto_core::job::{Job, PictureFile, Plan};
-use impasto_core::preset::Start;
 
 use crate::tui::pane::PaneImage;
 
@@ -27,10 +26,8 @@ pub enum Loading {
 
 /// How many steps the reading has.
 pub fn steps(plan: &Plan) -> u32 {
-    match plan.preset.start {
-        Start::File(_) => 3,
-        Start::Content | Start::Noise | Start::Style => 2,
-    }
+    // A run has a few pictures.
+    plan.inputs().len() as u32
 }
 
 /// Starts to read what is to be painted.

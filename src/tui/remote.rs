@@ -59,9 +59,9 @@ pub struct AttachedRun {
     /// file of its preset where there is one, are absolute paths, for
     /// it may have begun in another folder.
     pub plan: Plan,
-    /// The file names of the content and the style as the user knows them.
+    /// The file names of the content and the styles as the user knows them.
     pub content: String,
-    pub style: String,
+    pub styles: Vec<String>,
 }
 
 /// The engine of this process.

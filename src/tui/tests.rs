@@ -31,6 +31,7 @@ pub fn plan() -> Plan {
         preset: Preset::default(),
         content: picture("tower.jpg"),
         style: picture("night.jpg"),
+        more_styles: Vec::new(),
         compute: Compute {
             device: DeviceChoice::Cpu,
             ..Compute::default()
@@ -59,7 +60,9 @@ pub fn job() -> Job {
         preset: plan.preset,
         content: source.clone(),
         style: source,
+        more_styles: Vec::new(),
         start: None,
+        masks: Vec::new(),
         compute: plan.compute,
         output: plan.output,
     }
@@ -92,6 +95,7 @@ pub fn step(iteration: u32) -> Step {
                 &["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"],
                 style / 250.0,
             ),
+            laplacian: None,
         },
     }
 }

@@ -60,7 +60,7 @@ pub enum Message {
     /// The names of the pictures, where those of the plan are of copies.
     Names {
         content: String,
-        style: String,
+        styles: Vec<String>,
     },
     /// The pictures are being read: so many steps until painting begins.
     Loading {
@@ -173,7 +173,7 @@ pub fn update(app: &mut App, message: Message) -> Vec<Effect> {
         Message::Joined { called, steers } => remote::joined(app, called, steers),
         Message::Steers(steers) => remote::steers(app, steers),
         Message::Lost => return remote::lost(app),
-        Message::Names { content, style } => (app.content, app.style) = (content, style),
+        Message::Names { content, styles } => (app.content, app.styles) = (content, styles),
         Message::Loading { of } => {
             let steps = Vec::new();
             app.phase = Phase::Preparing(Preparation { steps, of });

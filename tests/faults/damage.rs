@@ -185,7 +185,7 @@ fn a_damaged_record_is_reported_by_name_and_left_as_it_is() {
     scene.killed(ITERATIONS);
     let record = scene.run_folder().join("run.json");
     let whole = fs::read_to_string(&record).expect("the record");
-    let next_version = whole.replacen("\"format\": 1", "\"format\": 2", 1);
+    let next_version = whole.replacen("\"format\": 2", "\"format\": 3", 1);
     assert_ne!(next_version, whole);
     let rubbish = "\u{1b}]0;title\u{7}\u{0}".repeat(100);
     let huge = " ".repeat(2 << 20);

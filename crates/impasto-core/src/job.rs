@@ -10,22 +10,35 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use self::compute::{Compute, DeviceChoice, PrecisionChoice, Shortage};
-pub use self::plan::{Overrides, PictureFile, Plan, PlanError};
+pub use self::plan::{Overrides, PictureFile, Plan, PlanError, Unassembled};
 pub use self::recipe::{Input, Painted, Recipe};
 use crate::picture::{Picture, Source, fit_long_side};
-use crate::preset::{Layer, Preset, Scale};
+use crate::preset::{Layer, Preset, Scale, StyleTerm};
+use crate::text::display_path;
 
 /// Everything a run needs.
 #[derive(Clone, Debug)]
 pub struct Job {
     pub preset: Preset,
     pub content: Source,
+    /// The first style, and the others in their order.
     pub style: Source,
+    pub more_styles: Vec<Source>,
     /// The picture to start from, where the preset's `start` names a file.
     pub start: Option<Source>,
+    /// The pictures of the preset's masks, in their order.
+    pub masks: Vec<MaskPictures>,
     pub compute: Compute,
     /// Where the finished picture goes.
     pub output: PathBuf,
+}
+
+/// The pictures of one mask: grey values are read from them.
+#[derive(Clone, Debug)]
+pub struct MaskPictures {
+    pub mask: Source,
+    /// The region of the style, where the mask names one.
+    pub region: Option<Source>,
 }
 
 /// The pixel sizes of one scale of a run.
@@ -40,6 +53,33 @@ pub struct Size {
 /// Why a job cannot be painted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
+    #[error("a picture of the run is missing")]
+    Incomplete,
+    #[error(
+        "{file} has {width}×{height} pixels, which is another shape than that of {of} \
+         ({of_width}×{of_height}); a mask has the proportions of its picture"
+    )]
+    MaskShape {
+        file: String,
+        width: u32,
+        height: u32,
+        of: String,
+        of_width: u32,
+        of_height: u32,
+    },
+    #[error("the mask {file} is for style {style}, but there {}", styles(*.count))]
+    NoSuchStyle {
+        file: String,
+        style: usize,
+        count: usize,
+    },
+    #[error("the mask {file} is black everywhere: style {style} would paint nowhere")]
+    EmptyMask { file: String, style: usize },
+    #[error(
+        "there are {count} styles; a run has at most {}",
+        StyleTerm::MAX_STYLES
+    )]
+    TooManyStyles { count: usize },
     #[error(
         "{role} would have {width}×{height} pixels, but a preset that looks at {layer} needs at \
          least {least} on each side: choose a larger size, or a picture that is larger or less \
@@ -52,6 +92,13 @@ pub enum JobError {
         layer: Layer,
         least: u32,
     },
+}
+
+fn styles(count: usize) -> String {
+    match count {
+        1 => "is only one style".to_owned(),
+        count => format!("are only {count} styles"),
+    }
 }
 
 /// Checks that the network can take a picture of this size as deep as the
@@ -83,16 +130,57 @@ pub fn check_size(
 }
 
 impl Job {
-    /// Checks that the network can take the pictures at every scale.
+    /// The styles, in their order.
+    pub fn styles(&self) -> impl Iterator<Item = &Source> + Clone {
+        std::iter::once(&self.style).chain(&self.more_styles)
+    }
+
+    /// Every picture that goes into the run with its role, in the order of
+    /// [`Plan::inputs`].
+    pub fn pictures(&self) -> Vec<(String, &Source)> {
+        let masks = self.masks.iter();
+        let masks = masks.map(|pictures| (&pictures.mask, pictures.region.as_ref()));
+        in_order(&self.content, self.styles(), self.start.as_ref(), masks)
+    }
+
+    /// Checks that the network can take the pictures at every scale, and that the masks
+    /// fit.
     ///
     /// # Errors
     /// When a picture is so narrow that a scale leaves fewer pixels than the
-    /// preset's deepest layer needs.
+    /// preset's deepest layer needs; when a mask has another shape than its picture, is
+    /// black, or names a style that is not there.
     pub fn check(&self) -> Result<(), JobError> {
         for (index, scale) in self.preset.schedule.iter().enumerate() {
-            for (role, source) in [("content", &self.content), ("style", &self.style)] {
-                let role = format!("at scale {} the {role}", index + 1);
-                check_size(&self.preset, &role, fitted(&source.picture, *scale))?;
+            let role = |role: &str| format!("at scale {} the {role}", index + 1);
+            let content = fitted(&self.content.picture, *scale);
+            check_size(&self.preset, &role("content"), content)?;
+            for (number, style) in self.styles().enumerate() {
+                let size = self.preset.style.scale.of(number) * f64::from(scale.size);
+                let picture = &style.picture;
+                let size = fit_long_side(picture.width(), picture.height(), size.round() as u32);
+                check_size(&self.preset, &role(&numbered("style", number)), size)?;
+            }
+        }
+        let count = self.styles().count();
+        if count > StyleTerm::MAX_STYLES {
+            return Err(JobError::TooManyStyles { count });
+        }
+        for (mask, pictures) in self.preset.masks.iter().zip(&self.masks) {
+            let file = display_path(&pictures.mask.path);
+            let style = mask.style;
+            let Some(painted) = self.styles().nth(style.saturating_sub(1)) else {
+                return Err(JobError::NoSuchStyle { file, style, count });
+            };
+            check_shape(&pictures.mask, &self.content, "the content")?;
+            if let Some(region) = &pictures.region {
+                check_shape(region, painted, &format!("style {style}"))?;
+            }
+            for source in std::iter::once(&pictures.mask).chain(&pictures.region) {
+                if source.picture.pixels().iter().all(|value| *value == 0.0) {
+                    let file = display_path(&source.path);
+                    return Err(JobError::EmptyMask { file, style });
+                }
             }
         }
         Ok(())
@@ -117,7 +205,12 @@ impl Job {
             preset: self.preset.clone(),
             content: Input::of(&self.content),
             style: Input::of(&self.style),
+            more_styles: self.more_styles.iter().map(Input::of).collect(),
             start: self.start.as_ref().map(Input::of),
+            masks: (self.masks.iter())
+                .flat_map(|it| std::iter::once(&it.mask).chain(&it.region))
+                .map(Input::of)
+                .collect(),
             device,
             precision,
             libtorch,
@@ -125,6 +218,51 @@ impl Job {
             convention,
         }
     }
+}
+
+/// What goes into a run, each with its role: `content`, `style`, `style-2` …, `start`,
+/// `mask-1`, `region-1` …
+pub fn in_order<T>(
+    content: T,
+    styles: impl Iterator<Item = T>,
+    start: Option<T>,
+    masks: impl Iterator<Item = (T, Option<T>)>,
+) -> Vec<(String, T)> {
+    let mut all = vec![("content".to_owned(), content)];
+    let styles = styles.enumerate();
+    all.extend(styles.map(|(index, style)| (numbered("style", index), style)));
+    all.extend(start.map(|start| ("start".to_owned(), start)));
+    for (index, (mask, region)) in masks.enumerate() {
+        all.push((format!("mask-{}", index + 1), mask));
+        all.extend(region.map(|region| (format!("region-{}", index + 1), region)));
+    }
+    all
+}
+
+/// `style`, `style-2` …
+fn numbered(role: &str, index: usize) -> String {
+    match index {
+        0 => role.to_owned(),
+        _ => format!("{role}-{}", index + 1),
+    }
+}
+
+/// Checks that a mask has the proportions of its picture, but for rounding.
+fn check_shape(mask: &Source, picture: &Source, of: &str) -> Result<(), JobError> {
+    let (width, height) = mask.picture.size();
+    let (of_width, of_height) = picture.picture.size();
+    let (fit_width, fit_height) = fit_long_side(of_width, of_height, width.max(height));
+    if fit_width.abs_diff(width) <= 1 && fit_height.abs_diff(height) <= 1 {
+        return Ok(());
+    }
+    Err(JobError::MaskShape {
+        file: display_path(&mask.path),
+        width,
+        height,
+        of: of.to_owned(),
+        of_width,
+        of_height,
+    })
 }
 
 /// Scales below this long side lose more than they give, and are left out when
@@ -224,7 +362,9 @@ mod tests {
             preset,
             content: source.clone(),
             style: source,
+            more_styles: Vec::new(),
             start: None,
+            masks: Vec::new(),
             compute: Compute::default(),
             output: PathBuf::from("out.png"),
         }

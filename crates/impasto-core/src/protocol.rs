@@ -182,6 +182,9 @@ pub struct Memory {
 pub struct LayerLosses {
     pub content: BTreeMap<Layer, f64>,
     pub style: BTreeMap<Layer, f64>,
+    /// The difference of the edges, where the preset compares them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub laplacian: Option<f64>,
 }
 
 /// The picture as it was at one iteration, scaled down for looking at.

@@ -196,6 +196,13 @@ impl Vgg {
     }
 }
 
+impl Trace {
+    /// The feature maps, in the order of [`Vgg::layers`].
+    pub fn maps(&self) -> &[Tensor] {
+        &self.maps
+    }
+}
+
 /// The layers that are computed to reach `deepest`, from the picture inwards.
 pub fn layers_to(network: Network, deepest: Option<Layer>) -> Vec<Layer> {
     let layers = network.layers();
@@ -205,7 +212,7 @@ pub fn layers_to(network: Network, deepest: Option<Layer>) -> Vec<Layer> {
 }
 
 /// Whether a pooling stands before this layer.
-fn opens_block(layer: Layer) -> bool {
+pub(super) fn opens_block(layer: Layer) -> bool {
     layer.block() > 1 && layer.index() == 1
 }
 

@@ -8,21 +8,23 @@ use std::mem;
 
 use impasto_core::checkpoint::{Contents, Position};
 use impasto_core::job::{Input, Job, Size};
-use impasto_core::picture::{Picture, fit_long_side};
-use impasto_core::preset::{Layer, Preset, Term};
+use impasto_core::picture::{Picture, finish};
+use impasto_core::preset::{ColourMode, Layer, Preset, StyleTerm, Term};
 use impasto_core::protocol::{Memory, Step};
 use impasto_core::timing;
 use tch::{Device, Tensor};
 
+use super::accelerator::Stream;
 use super::descent::{self, Descent, DeviceContext, Images, Outcome, Outcomes, Scene};
-use super::loss::Targets;
 use super::memory_plan::MemoryPlan;
 use super::network::Vgg;
-use super::pixels::picture_of;
+use super::optimizer::Tracking;
+use super::pictures::Pictures;
+use super::pixels::{picture_of, tensor_of};
 use super::precision::{self, Precision};
 use super::preview::PreviewCopy;
-use super::source_picture::SourcePicture;
 use super::state::StateDict;
+use super::targets::Targets;
 use super::weights::Provenance;
 use super::{EngineError, Result, cuda, device, kernel_check, kernels, memory};
 
@@ -46,6 +48,8 @@ pub struct Painter {
     in_scale: u32,
     /// What to compare with at this scale.
     targets: Targets,
+    /// The content in its own colours at this scale's size, where they are put back.
+    colours: Option<Tensor>,
     /// Moves the image, and keeps it and the best one.
     descent: Descent,
     /// The last step of this scale whose image the optimizer accepted, and the
@@ -55,13 +59,6 @@ pub struct Painter {
     failures: u32,
     /// What is known and not yet reported.
     progress: Progress,
-}
-
-/// The job's pictures, to be brought to each scale's size.
-struct Pictures {
-    content: SourcePicture,
-    style: SourcePicture,
-    start: Option<SourcePicture>,
 }
 
 /// What became known since the last report.
@@ -97,18 +94,13 @@ impl Painter {
             .run(|| network_for(&job.preset, device, precision))?;
         timing::mark("the network is read");
         let sizes = job.sizes();
-        let descent = Descent::new(&job.preset.optimizer, place);
+        let descent = Descent::new(&job.preset, place);
         let shortage = MemoryPlan::of(&job, &vgg.layers(), device, precision).shortage(&sizes);
         if let Some(shortage) = shortage {
             return Err(EngineError::OutOfMemory(shortage));
         }
-        let source = |picture: &Picture| SourcePicture::new(picture, device);
         Ok(Self {
-            pictures: Pictures {
-                content: source(&job.content.picture),
-                style: source(&job.style.picture),
-                start: job.start.as_ref().map(|start| source(&start.picture)),
-            },
+            pictures: place.stream.run(|| Pictures::new(&job, device))?,
             tile: job.compute.tile,
             job,
             device,
@@ -120,6 +112,7 @@ impl Painter {
             iteration: 0,
             in_scale: 0,
             targets: Targets::default(),
+            colours: None,
             descent,
             accepted: None,
             best: None,
@@ -377,7 +370,7 @@ impl Painter {
             // Another processor learns in another way: the picture counts.
             let name = if state.has("best") { "best" } else { "image" };
             let best = descent::image_of(&state, name, size, self.device).map_err(misfit)?;
-            self.descent = Descent::new(&self.job.preset.optimizer, self.place);
+            self.descent = Descent::new(&self.job.preset, self.place);
             self.descent.begin(&best, None)?;
             self.progress.notices.push(format!(
                 "what the optimizer had learnt cannot be used here ({error}); it starts anew"
@@ -509,18 +502,23 @@ impl Painter {
         if pooling || new.deepest() > old.deepest() {
             self.vgg = network_for(&new, self.device, self.precision)?;
         }
-        let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
-        let layers = same(&new.content, &old.content) && same(&new.style, &old.style);
-        if let (Some(scale), true) = (self.scale, pooling || !layers) {
+        let recoloured = new.colour != old.colour;
+        if recoloured {
+            self.pictures = Pictures::new(&self.job, self.device)?;
+        }
+        if let (Some(scale), true) = (self.scale, pooling || recoloured || retargets(&new, old)) {
             self.targets = self.targets_at(scale, report)?;
+        }
+        if is_presentation(&new, old) {
+            return Ok(());
         }
         // They were measured otherwise.
         (self.accepted, self.best) = (None, None);
-        if new.optimizer == old.optimizer {
+        if new.optimizer == old.optimizer && Tracking::of(&new) == Tracking::of(old) {
             return self.descent.restart();
         }
         let history = self.history_limit().unwrap_or(new.optimizer.history);
-        self.descent.change_optimizer(&new.optimizer, history)
+        self.descent.change_optimizer(&new, history)
     }
 
     /// The best picture of the current scale; none before the first scale was
@@ -530,7 +528,13 @@ impl Painter {
     /// When libtorch fails.
     pub fn picture(&self) -> Result<Option<Picture>> {
         let stream = self.place.stream;
-        stream.run(|| self.shown().map(picture_of).transpose())
+        let painted = stream.run(|| match self.presented()? {
+            Some(image) => picture_of(&image).map(Some),
+            None => Ok(None),
+        })?;
+        let finish = &self.job.preset.finish;
+        let content = &self.job.content.picture;
+        Ok(painted.map(|picture| finish::finish(&picture, finish, Some(content))))
     }
 
     /// The picture scaled down to fit, on its way.
@@ -539,8 +543,33 @@ impl Painter {
     /// When libtorch fails.
     pub fn preview(&self, width: u32, height: u32) -> Result<Option<PreviewCopy>> {
         let DeviceContext { stream, copies, .. } = self.place;
-        let start = |image| PreviewCopy::start(image, width, height, &copies);
-        stream.run(|| self.shown().map(start).transpose())
+        if !self.job.preset.finish.is_off() {
+            // Of the whole picture, as it would be saved: grain and noise are those of
+            // its own size.
+            let Some(picture) = self.picture()? else {
+                return Ok(None);
+            };
+            let image = tensor_of(&picture, Device::Cpu)?;
+            let side = Stream::side(Device::Cpu)?;
+            return PreviewCopy::start(&image, width, height, &side).map(Some);
+        }
+        stream.run(|| match self.presented()? {
+            Some(image) => PreviewCopy::start(&image, width, height, &copies).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// The picture as it is shown: with the content where nothing is painted, and with the
+    /// content's colours where the preset wants them back.
+    fn presented(&self) -> Result<Option<Tensor>> {
+        let Some(image) = self.shown() else {
+            return Ok(None);
+        };
+        let image = self.targets.compose(image)?;
+        match &self.colours {
+            Some(colours) => with_colours_of(&image, colours).map(Some),
+            None => Ok(Some(image)),
+        }
     }
 
     fn shown(&self) -> Option<&Tensor> {
@@ -550,21 +579,73 @@ impl Painter {
 
     /// The targets of one scale.
     fn targets_at(&mut self, scale: usize, report: &mut dyn FnMut(&str)) -> Result<Targets> {
-        let size = self.sizes[scale];
-        let content = self.pictures.content.at(size.width, size.height)?;
-        let (width, height) = self.pictures.style.size();
-        let long_side = size.width.max(size.height);
-        let (width, height) = fit_long_side(width, height, long_side);
-        let style = self.pictures.style.at(width, height)?;
-        Targets::new(
-            &self.vgg,
-            &self.job.preset,
-            &content,
-            &style,
-            self.tile,
-            report,
-        )
+        let Size { width, height, .. } = self.sizes[scale];
+        let preset = &self.job.preset;
+        self.colours = match preset.colour {
+            ColourMode::Content | ColourMode::Luminance => {
+                Some(self.pictures.content_in_colour((width, height))?)
+            }
+            ColourMode::Style | ColourMode::Match(_) => None,
+        };
+        let images = self.pictures.at(preset, (width, height))?;
+        Targets::new(&self.vgg, preset, &images, self.tile, report)
     }
+}
+
+/// Whether another preset compares the image with something else than what the targets
+/// of this one hold.
+fn retargets(new: &Preset, old: &Preset) -> bool {
+    let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
+    let StyleTerm {
+        term,
+        statistic,
+        shift,
+        scale,
+        blend,
+        blend_weights,
+        guides,
+    } = &new.style;
+    let edges = |preset: &Preset| preset.content.laplacian > 0.0;
+    !same(&new.content, &old.content)
+        || !same(term, &old.style)
+        || *statistic != old.style.statistic
+        || *shift != old.style.shift
+        || *scale != old.style.scale
+        || *blend != old.style.blend
+        || *blend_weights != old.style.blend_weights
+        || *guides != old.style.guides
+        || edges(new) != edges(old)
+}
+
+/// Whether another preset shows the same painting in another way.
+fn is_presentation(new: &Preset, old: &Preset) -> bool {
+    let plain = |colour| matches!(colour, ColourMode::Style | ColourMode::Content);
+    let colour = match plain(new.colour) && plain(old.colour) {
+        true => new.colour,
+        false => old.colour,
+    };
+    let presented = Preset {
+        name: new.name.clone(),
+        description: new.description.clone(),
+        colour,
+        finish: new.finish,
+        ..old.clone()
+    };
+    presented == *new && old != new
+}
+
+/// An image's light with the colours of another of its size. Luminance and chrominance
+/// are those of Rec. 601 (Y'UV): adding one number to all three channels changes only
+/// the first.
+fn with_colours_of(image: &Tensor, colours: &Tensor) -> Result<Tensor> {
+    let luma = |picture: &Tensor| -> Result<Tensor> {
+        let channel = |index: i64, share: f64| picture.f_narrow(1, index, 1)?.f_mul_scalar(share);
+        Ok(channel(0, 0.299)?
+            .f_add(&channel(1, 0.587)?)?
+            .f_add(&channel(2, 0.114)?)?)
+    };
+    let lighter = luma(image)?.f_sub(&luma(colours)?)?;
+    Ok(colours.f_add(&lighter)?.f_clamp_(0.0, 1.0)?)
 }
 
 /// The network as deep as the preset needs it.

@@ -13,6 +13,7 @@ use super::{EngineError, Result};
 pub(super) enum Slot {
     Content(Layer),
     Style(Layer),
+    Laplacian,
     Smoothness,
     /// The gradient's largest value: not finite if any of them is not.
     Gradient,
@@ -71,6 +72,7 @@ impl Scalars {
             .map(|slot| match slot {
                 Slot::Content(layer) => preset.content.factor(*layer),
                 Slot::Style(layer) => preset.style.factor(*layer),
+                Slot::Laplacian => preset.content.laplacian,
                 Slot::Smoothness => preset.smoothness.weight,
                 Slot::Gradient => 0.0,
             })
@@ -124,6 +126,7 @@ fn reading(slots: &[Slot], numbers: &[f32], preset: &Preset) -> Reading {
         match slot {
             Slot::Content(layer) => drop(losses.layers.content.insert(*layer, value)),
             Slot::Style(layer) => drop(losses.layers.style.insert(*layer, value)),
+            Slot::Laplacian => losses.layers.laplacian = Some(value),
             Slot::Smoothness => losses.smoothness = value,
             Slot::Gradient => finite = value.is_finite(),
         }

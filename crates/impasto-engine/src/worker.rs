@@ -15,9 +15,9 @@ use crossbeam_channel::{
     Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded,
 };
 use impasto_core::checkpoint::{Checkpoint, RunStorage};
-use impasto_core::job::{Job, Painted, Recipe, go_on_from};
+use impasto_core::job::{Job, MaskPictures, Painted, Recipe, go_on_from};
 use impasto_core::picture::{self, Picture};
-use impasto_core::preset::{Preset, Start};
+use impasto_core::preset::{Mask, Preset, Start};
 use impasto_core::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
 use impasto_core::timing;
 use impasto_weights::check_network;
@@ -471,6 +471,20 @@ impl<'a> Worker<'a> {
             ..self.painter.job().clone()
         };
         let load = |path: &Path| picture::load(path).map_err(|error| error.to_string());
+        if job.preset.masks != self.painter.job().preset.masks {
+            let pictures = |mask: &Mask| {
+                Ok::<_, String>(MaskPictures {
+                    mask: load(&mask.file)?,
+                    region: mask.region.as_deref().map(load).transpose()?,
+                })
+            };
+            job.masks = job
+                .preset
+                .masks
+                .iter()
+                .map(pictures)
+                .collect::<Result<_, _>>()?;
+        }
         job.start = match &job.preset.start {
             Start::File(path) if from == RestartFrom::Start => Some(load(path)?),
             _ => None,

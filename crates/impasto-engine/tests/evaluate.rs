@@ -3,10 +3,10 @@
 use impasto_core::picture::Picture;
 use impasto_core::preset::{Pooling, Preset};
 use impasto_engine::evaluate::{Evaluation, evaluate};
-use impasto_engine::loss::Targets;
 use impasto_engine::network::Vgg;
 use impasto_engine::pixels::tensor_of;
 use impasto_engine::precision::{Precision, cpu_has_bfloat16};
+use impasto_engine::targets::{TargetImages, Targets};
 use tch::{Device, Tensor};
 
 /// A picture without any regularity that a cut could fall in step with.
@@ -47,7 +47,14 @@ fn evaluated(preset: &Preset, precision: Precision, tile: Option<u32>) -> Evalua
     )
     .expect("VGG");
     let (content, style) = (made_up(width, height, 1), made_up(190, 150, 2));
-    let targets = Targets::new(&vgg, preset, &content, &style, tile, &mut |_| {}).expect("targets");
+    let targets = Targets::new(
+        &vgg,
+        preset,
+        &TargetImages::pair(&content, &style),
+        tile,
+        &mut |_| {},
+    )
+    .expect("targets");
     evaluate(&vgg, preset, &targets, &made_up(width, height, 3), tile).expect("losses")
 }
 

@@ -1,16 +1,18 @@
 //! The engine's numbers against an independent reference: PyTorch in float64,
 //! run by `tests/oracle/oracle.py`, its results committed as JSON.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use impasto_core::picture::Picture;
 use impasto_core::preset::{Layer, Network, Pooling, Preset};
 use impasto_engine::evaluate::evaluate;
-use impasto_engine::loss::Targets;
 use impasto_engine::network::Vgg;
 use impasto_engine::pixels::tensor_of;
 use impasto_engine::precision::Precision;
+use impasto_engine::statistic::balance;
+use impasto_engine::targets::{StyleMask, TargetImages, Targets};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -41,6 +43,15 @@ fn formula(picture: &str, x: u32, y: u32, c: u32) -> u32 {
                 + triangle(3 * x + 5 * y + 40 * c, 60)
                 + (x * x + 3 * y * y + 7 * c) % 75
         }
+        "second" => {
+            (90 * (((x + 2 * y) / 10) % 2)
+                + 3 * triangle(2 * x + 11 * c, 25)
+                + (5 * x * y + 40 * c) % 60)
+                % 256
+        }
+        "left" => 255 - (16 * x.saturating_sub(20)).min(255),
+        "lower" => 255 * u32::from(y >= 24),
+        "corner" => 255 * u32::from(x < 30 && y < 30),
         other => panic!("no formula for {other}"),
     }
 }
@@ -179,8 +190,14 @@ fn losses_and_gradients_match() {
             Precision::Float32,
         )
         .expect("VGG");
-        let targets =
-            Targets::new(&vgg, &preset, &content, &style, None, &mut |_| {}).expect("targets");
+        let targets = Targets::new(
+            &vgg,
+            &preset,
+            &TargetImages::pair(&content, &style),
+            None,
+            &mut |_| {},
+        )
+        .expect("targets");
         let found = evaluate(&vgg, &preset, &targets, &image, None).expect("losses");
 
         assert!(found.finite, "{name}");
@@ -226,5 +243,129 @@ fn losses_and_gradients_match() {
             largest,
             &format!("{name}: gradient"),
         );
+    }
+}
+
+/// The preset of a case, and what the balance between statistics adds to each style
+/// layer: the reference has the bare formulas, so the layers' weights make up for it.
+fn bare(settings: &Value) -> (Preset, BTreeMap<Layer, f64>) {
+    let mut preset: Preset = serde_json::from_value(settings.clone()).expect("settings");
+    let style = preset.style.clone();
+    let balances = style.layers.keys();
+    let balances: BTreeMap<Layer, f64> = balances
+        .map(|layer| (*layer, balance(&style, *layer)))
+        .collect();
+    for (layer, weight) in &mut preset.style.layers {
+        // Normalised gradients have the strength of the weight, whatever the loss.
+        *weight /= match preset.normalize_gradients {
+            true => 1.0,
+            false => balances[layer],
+        };
+    }
+    (preset, balances)
+}
+
+/// The pictures of a case.
+fn images(case: &Value, first: &Value) -> (Tensor, TargetImages) {
+    let made = |picture: &str, width, height| {
+        let begins = match (width, height) == (side(&case["width"]), side(&case["height"])) {
+            true => first[picture].clone(),
+            false => Value::Array(Vec::new()),
+        };
+        made_up(picture, width, height, &begins)
+    };
+    let (width, height) = (side(&case["width"]), side(&case["height"]));
+    let styles = case["styles"].as_array().expect("styles");
+    let style_size = |style: &Value| (side(&style["width"]), side(&style["height"]));
+    let grey = |name: &Value, (width, height)| {
+        let picture = made(name.as_str().expect("a mask"), width, height);
+        picture.narrow(1, 0, 1)
+    };
+    let masks = case["masks"].as_array().expect("masks").iter().map(|mask| {
+        let style = mask["style"].as_u64().expect("a style") as usize;
+        StyleMask {
+            style,
+            mask: grey(&mask["mask"], (width, height)),
+            region: mask
+                .get("region")
+                .map(|region| grey(region, style_size(&styles[style]))),
+        }
+    });
+    let images = TargetImages {
+        content: made("content", width, height),
+        styles: styles
+            .iter()
+            .map(|style| {
+                let (width, height) = style_size(style);
+                made(style["picture"].as_str().expect("a name"), width, height)
+            })
+            .collect(),
+        masks: masks.collect(),
+    };
+    (made("image", width, height), images)
+}
+
+/// Statistics, several styles, masks, and all other terms: whole and in tiles.
+#[test]
+fn every_term_matches_whole_and_in_tiles() {
+    let results = results("terms.json");
+    let cases = results["cases"].as_array().expect("cases");
+    assert!(cases.len() >= 18);
+    for case in cases {
+        let name = case["name"].as_str().expect("a name");
+        let (preset, balances) = bare(&case["settings"]);
+        let (image, images) = images(case, &results["first_pixels"]);
+        let vgg = Vgg::new(
+            preset.network,
+            preset.pooling,
+            preset.deepest(),
+            Device::Cpu,
+            Precision::Float32,
+        )
+        .expect("VGG");
+        for tile in [None, Some(32)] {
+            let name = format!("{name}, tiles {tile:?}");
+            let targets = Targets::new(&vgg, &preset, &images, tile, &mut |_| {}).expect(&name);
+            let found = evaluate(&vgg, &preset, &targets, &image, tile).expect("losses");
+            assert!(found.finite, "{name}");
+            let layers = &found.losses.layers;
+            for (layer, loss) in &layers.content {
+                let expected = number(&case["content"][layer.to_string()]);
+                assert_close(
+                    *loss,
+                    expected,
+                    expected,
+                    &format!("{name}: content {layer}"),
+                );
+            }
+            assert_eq!(layers.style.len(), preset.style.layers.len(), "{name}");
+            for (layer, loss) in &layers.style {
+                let expected = number(&case["style"][layer.to_string()]);
+                let loss = loss / balances[layer];
+                assert_close(loss, expected, expected, &format!("{name}: style {layer}"));
+            }
+            let smoothness = number(&case["smoothness"]);
+            assert_close(found.losses.smoothness, smoothness, smoothness, &name);
+            match case["laplacian"].as_f64() {
+                Some(expected) => {
+                    let found = layers.laplacian.expect("a Laplacian loss");
+                    assert_close(found, expected, expected, &name);
+                }
+                None => assert_eq!(layers.laplacian, None, "{name}"),
+            }
+            let gradient = found.gradient.to_kind(Kind::Double);
+            let expected = &case["gradient"];
+            let norm = number(&expected["l2_norm"]);
+            assert_close(gradient.norm().double_value(&[]), norm, norm, &name);
+            let largest = number(&expected["max_abs"]);
+            let what = format!("{name}: gradient");
+            assert_close(
+                gradient.abs().max().double_value(&[]),
+                largest,
+                largest,
+                &what,
+            );
+            assert_samples(&gradient, &expected["samples"], largest, &what);
+        }
     }
 }

@@ -30,7 +30,9 @@ fn job(kind: OptimizerKind, folder: &Path) -> Job {
         },
         content: source("content.png", 40, 30, 7),
         style: source("style.png", 30, 40, 11),
+        more_styles: Vec::new(),
         start: None,
+        masks: Vec::new(),
         compute: Compute {
             device: DeviceChoice::Cpu,
             ..Compute::default()

@@ -31,7 +31,9 @@ fn endless(folder: &tempfile::TempDir) -> Job {
         },
         content: source("content.png", 40, 30, 7),
         style: source("style.png", 30, 40, 11),
+        more_styles: Vec::new(),
         start: None,
+        masks: Vec::new(),
         compute: Compute {
             device: DeviceChoice::Cpu,
             ..Compute::default()

@@ -53,13 +53,14 @@ pub use lock::RunLock;
 pub use log::RunLog;
 pub use metrics::{Metrics, csv};
 pub use name::{NotAName, RunName};
-pub use record::Record;
+pub use record::{CopiedMask, Record};
 pub use run::{NewRun, Run};
 pub use state::{Losses, RunProgress, RunState, RunStatus};
 pub use store::{RunEntry, Runs};
 
-/// The number of the format that this version writes and reads.
-pub const FORMAT: u64 = 1;
+/// The number of the format that this version writes. It reads those before it too: runs
+/// of format 1 have one style and no masks.
+pub const FORMAT: u64 = 2;
 
 /// What is done in a run's folder, in one go or not at all.
 pub type Result<T> = std::result::Result<T, RunError>;

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use impasto_core::job::{Compute, Overrides};
+use impasto_core::job::{Compute, Overrides, in_order};
 use impasto_core::preset::Preset;
 use impasto_core::text::display_path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,11 +26,17 @@ pub struct Record {
     /// When it was begun, in seconds after the beginning of 1970.
     pub created: u64,
     pub content: Copied,
+    /// The first style, and the others in their order.
     pub style: Copied,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_styles: Vec<Copied>,
     /// The picture that painting began from, where the preset's `start` names
     /// a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Copied>,
+    /// The pictures of the preset's masks, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<CopiedMask>,
     /// The preset as the run began.
     pub preset: Preset,
     /// Where the preset was found: its name or its file.
@@ -44,6 +50,15 @@ pub struct Record {
     /// replace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_sha256: Option<String>,
+}
+
+/// The pictures of a mask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiedMask {
+    pub mask: Copied,
+    /// The region of the style, where the mask names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Copied>,
 }
 
 impl Record {
@@ -66,7 +81,7 @@ impl Record {
         // What else another version writes nobody knows: its number comes first.
         let Format { format } =
             serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, &error))?;
-        if format != FORMAT {
+        if !(1..=FORMAT).contains(&format) {
             return Err(RunError::OtherVersion {
                 folder: display_path(folder),
                 format,
@@ -75,7 +90,7 @@ impl Record {
         let record: Self =
             serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, &error))?;
         for (role, copied) in record.pictures() {
-            if !super::inputs::is_copy_of(role, &copied.copy) {
+            if !super::inputs::is_copy_of(&role, &copied.copy) {
                 let reason = format!("{} is no copy's name", copied.copy);
                 return Err(RunError::damaged(&path, &reason));
             }
@@ -92,12 +107,17 @@ impl Record {
         written.map_err(|cause| RunError::not_written(&folder.path().join(FILE), cause))
     }
 
-    /// The pictures with their roles: `content`, `style` and, if there is one,
-    /// `start`.
-    pub fn pictures(&self) -> impl Iterator<Item = (&'static str, &Copied)> {
-        [("content", &self.content), ("style", &self.style)]
-            .into_iter()
-            .chain(self.start.iter().map(|start| ("start", start)))
+    /// The styles, in their order.
+    pub fn styles(&self) -> impl Iterator<Item = &Copied> {
+        std::iter::once(&self.style).chain(&self.more_styles)
+    }
+
+    /// The pictures with their roles, in the order of
+    /// [`Plan::inputs`](impasto_core::job::Plan::inputs).
+    pub fn pictures(&self) -> Vec<(String, &Copied)> {
+        let masks = self.masks.iter();
+        let masks = masks.map(|copied| (&copied.mask, copied.region.as_ref()));
+        in_order(&self.content, self.styles(), self.start.as_ref(), masks)
     }
 }
 

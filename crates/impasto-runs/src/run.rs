@@ -5,15 +5,15 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use impasto_core::job::{Job, Overrides, PictureFile};
+use impasto_core::job::{Job, JobError, MaskPictures, Overrides, PictureFile, Unassembled};
 use impasto_core::picture::{self, MAX_FILE_BYTES, Picture, Source};
 use impasto_core::protocol::Step;
 use impasto_core::text::display_path;
 
 use super::lock::{self, NoLock, RunLock};
 use super::{
-    Copied, FORMAT, Folder, Record, Result, RunError, RunName, RunProgress, RunStatus, checkpoint,
-    clock, digest, files, inputs, log, metrics, plot, state,
+    Copied, CopiedMask, FORMAT, Folder, Record, Result, RunError, RunName, RunProgress, RunStatus,
+    checkpoint, clock, digest, files, inputs, log, metrics, plot, state,
 };
 
 /// The names of the copies' folder and of the charts.
@@ -37,13 +37,9 @@ pub struct NewRun<'a> {
     /// Where the preset was found: its name or its file.
     pub preset_name: Option<&'a str>,
     pub overrides: &'a Overrides,
-    /// Where the bytes of the pictures are that the job was decoded from; they
-    /// keep the names that they have in the job.
-    pub content: &'a PictureFile,
-    pub style: &'a PictureFile,
-    /// The same for the picture to start from; none where that lies at the
-    /// path which the job has for it.
-    pub start: Option<&'a PictureFile>,
+    /// Where the bytes of the pictures are that the job was decoded from, in the order
+    /// of [`Job::pictures`]; they keep the names that they have in the job.
+    pub files: &'a [PictureFile],
 }
 
 impl NewRun<'_> {
@@ -181,43 +177,44 @@ impl Run {
     pub fn job(&self) -> Result<Job> {
         let folder = self.open_folder()?.folder(INPUTS);
         let folder = &folder.map_err(|cause| RunError::unreadable(&self.inputs_folder(), cause))?;
-        let record = &self.record;
-        let start = record.start.as_ref();
-        let job = Job {
-            preset: record.preset.clone(),
-            content: inputs::load(&record.content, folder)?,
-            style: inputs::load(&record.style, folder)?,
-            start: start.map(|start| inputs::load(start, folder)).transpose()?,
-            compute: record.compute,
-            output: record.output.clone(),
-        };
+        let pictures = self.record.pictures().into_iter();
+        let pictures = pictures.map(|(_, copied)| inputs::load(copied, folder));
+        let pictures: Vec<Source> = pictures.collect::<Result<_>>()?;
+        let job = self.unassembled().with(pictures);
+        let job = job.ok_or(JobError::Incomplete)?;
         job.check()?;
         Ok(job)
     }
 
-    /// As [`job`](Self::job), with pictures that were decoded before: content, style and,
-    /// if there is one, start. None if they are not those of this run.
-    pub fn job_with(&self, pictures: Vec<Source>) -> Option<Job> {
+    /// The job without its pictures.
+    fn unassembled(&self) -> Unassembled {
         let record = &self.record;
-        let mut pictures = pictures.into_iter();
-        let mut next = |copied: &Copied| {
-            let source = pictures.next()?;
+        Unassembled {
+            preset: record.preset.clone(),
+            styles: record.styles().count(),
+            has_start: record.start.is_some(),
+            compute: record.compute,
+            output: record.output.clone(),
+        }
+    }
+
+    /// As [`job`](Self::job), with pictures that were decoded before, in the order of
+    /// [`Job::pictures`]. None if they are not those of this run.
+    pub fn job_with(&self, pictures: Vec<Source>) -> Option<Job> {
+        let copies = self.record.pictures();
+        let same = |(source, (_, copied)): (Source, (String, &Copied))| {
             (source.sha256 == copied.sha256).then(|| Source {
                 path: PathBuf::from(&copied.file),
                 ..source
             })
         };
-        let job = Job {
-            preset: record.preset.clone(),
-            content: next(&record.content)?,
-            style: next(&record.style)?,
-            start: match &record.start {
-                Some(start) => Some(next(start)?),
-                None => None,
-            },
-            compute: record.compute,
-            output: record.output.clone(),
-        };
+        if pictures.len() != copies.len() {
+            return None;
+        }
+        let pictures = pictures.into_iter().zip(copies).map(same);
+        let job = self
+            .unassembled()
+            .with(pictures.collect::<Option<Vec<_>>>()?)?;
         job.check().is_ok().then_some(job)
     }
 
@@ -381,14 +378,18 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
     for folder in [&inputs, &folder.join(Run::SNAPSHOTS)] {
         files::make_folder(folder).map_err(|cause| RunError::not_written(folder, cause))?;
     }
-    let start = match &job.start {
-        Some(source) => {
-            let file = new.start.cloned();
-            let file = file.unwrap_or_else(|| PictureFile::At(source.path.clone()));
-            Some(inputs::copy("start", source, &file, &inputs)?)
-        }
-        None => None,
+    let mut files = new.files.iter();
+    let mut copy = |role: &str, source: &Source| {
+        let file = files.next().cloned();
+        let file = file.unwrap_or_else(|| PictureFile::At(source.path.clone()));
+        inputs::copy(role, source, &file, &inputs)
     };
+    let mut copies = Vec::new();
+    for (role, source) in job.pictures() {
+        copies.push(copy(&role, source)?);
+    }
+    let mut copies = copies.into_iter();
+    let mut next = || copies.next().ok_or(JobError::Incomplete);
     let output = std::path::absolute(&job.output)
         .map_err(|cause| RunError::not_written(&job.output, cause))?;
     let record = Record {
@@ -396,9 +397,13 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
         impasto: env!("CARGO_PKG_VERSION").to_owned(),
         name: name.clone(),
         created,
-        content: inputs::copy("content", &job.content, new.content, &inputs)?,
-        style: inputs::copy("style", &job.style, new.style, &inputs)?,
-        start,
+        content: next()?,
+        style: next()?,
+        more_styles: (job.more_styles.iter())
+            .map(|_| next())
+            .collect::<std::result::Result<_, _>>()?,
+        start: job.start.as_ref().map(|_| next()).transpose()?,
+        masks: copied_masks(job, &mut next)?,
         preset: job.preset.clone(),
         preset_name: new.preset_name.map(str::to_owned),
         overrides: new.overrides.clone(),
@@ -415,6 +420,20 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
     // A schedule has 64 scales at most.
     write_state(&opened, &RunProgress::new(iterations, scales.len() as u32))?;
     Ok(record)
+}
+
+/// The copies of a job's masks, which come next.
+fn copied_masks(
+    job: &Job,
+    next: &mut impl FnMut() -> std::result::Result<Copied, JobError>,
+) -> std::result::Result<Vec<CopiedMask>, JobError> {
+    let copied = |pictures: &MaskPictures| {
+        Ok(CopiedMask {
+            mask: next()?,
+            region: pictures.region.as_ref().map(|_| next()).transpose()?,
+        })
+    };
+    job.masks.iter().map(copied).collect()
 }
 
 fn write_state(folder: &Folder, state: &RunProgress) -> Result<()> {

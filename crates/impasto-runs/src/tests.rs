@@ -37,7 +37,9 @@ impl Place {
             },
             content: picture("Old Town.png", 10),
             style: picture("night.tiff", 200),
+            more_styles: Vec::new(),
             start: Some(picture("Begin.JPG", 90)),
+            masks: Vec::new(),
             compute: Compute {
                 device: DeviceChoice::Cuda(3),
                 precision: PrecisionChoice::Tf32,
@@ -51,6 +53,7 @@ impl Place {
             size: Some(32),
             iterations: None,
             seed: Some(u64::MAX),
+            ..Overrides::default()
         };
         Self {
             folder,
@@ -68,9 +71,7 @@ impl Place {
             job: &self.job,
             preset_name: Some("default"),
             overrides: &self.overrides,
-            content: &PictureFile::At(self.job.content.path.clone()),
-            style: &PictureFile::At(self.job.style.path.clone()),
-            start: None,
+            files: &[],
         })
     }
 
@@ -148,9 +149,7 @@ fn bundled_pictures_and_moved_bytes_are_copied_too() {
         job: &place.job,
         preset_name: None,
         overrides: &place.overrides,
-        content: &moved,
-        style: &PictureFile::Bundled("bundled", bytes),
-        start: Some(&begin),
+        files: &[moved, PictureFile::Bundled("bundled", bytes), begin],
     };
     let run = place.runs().create(&new).unwrap();
     assert_eq!(run.record().content.file, "First Name.png");
@@ -250,7 +249,7 @@ fn the_newest_comes_first_and_the_broken_last() {
     };
     rewritten("old", "\"created\": ", "\"created\": 0, \"was\": ");
     rewritten("new", "\"created\": ", "\"created\": 9");
-    rewritten("other", "\"format\": 1", "\"format\": 2");
+    rewritten("other", "\"format\": 2", "\"format\": 3");
     rewritten("outside", "content.png", "../../content.png");
     rewritten("cut", "}", "");
     // Not runs at all.
@@ -264,7 +263,7 @@ fn the_newest_comes_first_and_the_broken_last() {
     assert_eq!(store.latest().unwrap().name().as_str(), "new");
     let error = store.find("other").unwrap_err();
     assert!(
-        matches!(error, RunError::OtherVersion { format: 2, .. }),
+        matches!(error, RunError::OtherVersion { format: 3, .. }),
         "{error}"
     );
     for broken in ["outside", "cut"] {
@@ -484,6 +483,106 @@ pub(super) fn step(iteration: u32, scale: u32) -> Step {
         layers: LayerLosses {
             content: [layer("relu4_2", 0.1)].into(),
             style: [layer("relu1_1", style), layer("relu2_1", 3.0)].into(),
+            laplacian: None,
         },
     }
+}
+
+#[test]
+fn a_run_of_the_first_format_is_read() {
+    let place = Place::new();
+    let run = place.run();
+    let path = run.folder().join("run.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    // What that format did not have.
+    record["format"] = 1.into();
+    let preset = record["preset"].as_object_mut().unwrap();
+    for key in [
+        "colour",
+        "masks",
+        "normalize_gradients",
+        "average",
+        "start_noise",
+        "finish",
+    ] {
+        assert!(preset.remove(key).is_some(), "{key}");
+    }
+    for (term, keys) in [
+        ("content", &["laplacian"][..]),
+        (
+            "style",
+            &[
+                "statistic",
+                "shift",
+                "scale",
+                "blend",
+                "blend_weights",
+                "guides",
+            ],
+        ),
+        ("smoothness", &["norm"]),
+    ] {
+        let term = preset[term].as_object_mut().unwrap();
+        for key in keys {
+            assert!(term.remove(*key).is_some(), "{key}");
+        }
+    }
+    fs::write(&path, record.to_string()).unwrap();
+    let old = Run::open(run.folder()).unwrap();
+    assert_eq!(old.record().preset, run.record().preset);
+    assert_eq!(old.job().unwrap().styles().count(), 1);
+}
+
+#[test]
+fn styles_and_masks_are_copied_in_their_order() {
+    let mut place = Place::new();
+    let extra = |name: &str, value: u8, size: (u32, u32)| {
+        let path = place.folder.path().join(name);
+        let bytes = vec![value; (3 * size.0 * size.1) as usize];
+        let picture = Picture::from_rgb8(size.0, size.1, &bytes).unwrap();
+        picture::save(&picture, &path, None).unwrap();
+        picture::load(&path).unwrap()
+    };
+    let second = extra("wave.png", 50, (64, 48));
+    let mask = extra("sky.png", 255, (32, 24));
+    let region = extra("foam.png", 200, (64, 48));
+    let masks = format!(
+        "masks=[{{file: {}, style: 2, region: {}}}]",
+        mask.path.display(),
+        region.path.display()
+    );
+    place.job.preset = place.job.preset.set(&masks).unwrap();
+    place.job.more_styles = vec![second];
+    place.job.masks = vec![impasto_core::job::MaskPictures {
+        mask,
+        region: Some(region),
+    }];
+    let run = place.run();
+    let roles: Vec<String> = run
+        .record()
+        .pictures()
+        .into_iter()
+        .map(|(role, _)| role)
+        .collect();
+    assert_eq!(
+        roles,
+        ["content", "style", "style-2", "start", "mask-1", "region-1"]
+    );
+    let job = run.job().unwrap();
+    assert_eq!(job.more_styles[0].sha256, place.job.more_styles[0].sha256);
+    assert_eq!(job.masks[0].mask.path, Path::new("sky.png"));
+    let sent = place
+        .job
+        .pictures()
+        .into_iter()
+        .map(|(_, source)| source.clone());
+    assert_eq!(run.job_with(sent.collect()).unwrap().masks.len(), 1);
+    // A copy of another role's name is none.
+    let path = run.folder().join("run.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("mask-1.png", "style.tiff")).unwrap();
+    assert!(matches!(
+        Run::open(run.folder()),
+        Err(RunError::Damaged { .. })
+    ));
 }

@@ -173,6 +173,7 @@ fn step(job: &Job, iteration: u32) -> Step {
         layers: LayerLosses {
             content: content_layers,
             style: style_layers,
+            laplacian: None,
         },
     }
 }

@@ -146,7 +146,7 @@ fn play_late(plan: Plan, far: &Far, stage: &mut Stage) -> (ExitReason, App) {
     let attached_run = AttachedRun {
         plan,
         content: "tower.png".to_owned(),
-        style: "night.png".to_owned(),
+        styles: vec!["night.png".to_owned()],
     };
     let mut dashboard = Dashboard::attached(attached_run, OPTIONS, &TERMINAL, library, far.join());
     let left = dashboard.run(stage).expect("to run");
@@ -319,7 +319,7 @@ fn of_the_run(app: &App) -> String {
         (
             (&app.phase, &app.step, &app.sizes, &app.device, &app.memory),
             (&app.preset, &app.base, &app.output, app.speed, app.left),
-            (&app.content, &app.style, points, marks),
+            (&app.content, &app.styles, points, marks),
         )
     )
 }
@@ -369,7 +369,7 @@ fn pictures_that_are_gone_are_only_noted() {
     let (left, app) = play_late(plan, &far, &mut stage);
     assert_eq!(left, ExitReason::Detached);
     assert!(app.step.is_some());
-    assert_eq!(app.style, "night.png", "as it was called");
+    assert_eq!(app.styles, ["night.png"], "as it was called");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use impasto_core::protocol::RestartFrom;
 
 use super::actions::{act, can_restart};
 use super::{Effect, MAX_INPUT, send_preset, stop};
-use crate::tui::app::{App, Overlay, Row};
+use crate::tui::app::{App, Overlay, Row, RowItem};
 use crate::tui::keymap::{self, Action};
 
 /// The weight of a layer that is added.
@@ -92,7 +92,7 @@ pub(super) fn accept(app: &mut App) -> Vec<Effect> {
         Some(Overlay::Layers(chooser)) => {
             let row = chooser.layers.get(chooser.selected).map(|layer| Row {
                 part: chooser.part,
-                layer: Some(*layer),
+                item: RowItem::Layer(*layer),
             });
             app.overlay = None;
             let Some(row) = row else {

@@ -2,7 +2,7 @@ use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use impasto_core::preset::Scale;
 
 use super::*;
-use crate::tui::app::{Pane, Part};
+use crate::tui::app::{Pane, Part, RowItem};
 use crate::tui::layout;
 use crate::tui::tests::{app, press, running, step, type_text};
 
@@ -218,7 +218,7 @@ fn layers_are_added_and_taken_out() {
     let effects = press(&mut app, KeyCode::Enter);
     assert_eq!(sent(&effects).expect("a preset").style.layers[&first], 1.0);
     let row = app.selected_row().expect("a row");
-    assert_eq!((row.part, row.layer), (Part::Style, Some(first)));
+    assert_eq!((row.part, row.item), (Part::Style, RowItem::Layer(first)));
     assert!(app.is_edited(row));
     let effects = press(&mut app, KeyCode::Char('x'));
     let preset = sent(&effects).expect("a preset");

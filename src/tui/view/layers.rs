@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{framed, part_style};
-use crate::tui::app::{App, Pane, Row};
+use crate::tui::app::{App, Pane, Row, RowItem};
 use crate::tui::layout::first_row;
 use crate::tui::theme::Theme;
 
@@ -39,9 +39,14 @@ pub fn draw(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
 
 fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> Line<'a> {
     let weight = app.weight(row);
-    let name = match row.layer {
-        None => row.part.name().to_owned(),
-        Some(layer) => format!("  {layer}"),
+    let name = match row.item {
+        RowItem::Term => row.part.name().to_owned(),
+        RowItem::Layer(layer) => format!("  {layer}"),
+        RowItem::Laplacian => "  laplacian".to_owned(),
+        RowItem::Style(index) => {
+            let name = app.styles.get(index).map_or("", String::as_str);
+            format!("  {}", shortened(name, NAME - 3))
+        }
     };
     let shown = match (&app.typed, selected) {
         (Some(typed), true) => format!("{typed}_"),
@@ -51,7 +56,7 @@ fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> L
     let share = app.share(row);
     let percent = share.map_or_else(String::new, |share| format!("{:.0}%", 100.0 * share));
     let mut colour = part_style(row.part, theme);
-    if row.layer.is_none() {
+    if row.item == RowItem::Term {
         colour = colour.add_modifier(Modifier::BOLD);
     }
     let name_style = if selected {
@@ -73,6 +78,17 @@ fn line<'a>(app: &App, row: Row, selected: bool, bar: usize, theme: &Theme) -> L
         Span::styled(bar_of(share.unwrap_or(0.0), bar, theme.ascii), colour),
         Span::styled(format!("{percent:>SHARE$}"), theme.dim),
     ])
+}
+
+/// As much of a file's name as fits into `columns`.
+fn shortened(name: &str, columns: usize) -> String {
+    let width = |text: &str| Line::from(text).width();
+    if width(name) <= columns {
+        return name.to_owned();
+    }
+    let mut shown = name.to_owned();
+    while width(&shown) >= columns && shown.pop().is_some() {}
+    shown + "…"
 }
 
 /// A bar of `width` columns, filled by `share`.

@@ -84,7 +84,7 @@ fn about(app: &App, theme: &Theme) -> Vec<Item> {
         item("impasto", theme.title, 5),
         item(app.content.clone(), theme.content, 7),
         item("in the style of", theme.dim, 4),
-        item(app.style.clone(), theme.style, 7),
+        item(app.style_names(), theme.style, 7),
         item(preset, theme.text, 6),
     ];
     if app.preset.network != Network::VGG16 {

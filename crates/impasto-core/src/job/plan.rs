@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Job, JobError, resize_schedule};
+use super::{Compute, Job, JobError, MaskPictures, in_order, resize_schedule};
 use crate::paths::is_same_file;
 use crate::picture::{self, PictureError, Source, check_destination};
-use crate::preset::{Preset, PresetError, Start};
+use crate::preset::{Mask, Preset, PresetError, Start};
 use crate::text::display_path;
 
 /// A run as it was asked for: its pictures are still files.
@@ -15,7 +15,9 @@ use crate::text::display_path;
 pub struct Plan {
     pub preset: Preset,
     pub content: PictureFile,
+    /// The first style, and the others in their order.
     pub style: PictureFile,
+    pub more_styles: Vec<PictureFile>,
     pub compute: Compute,
     pub output: PathBuf,
     /// Where the preset was found, to watch it: its name or its file.
@@ -34,6 +36,12 @@ pub struct Overrides {
     /// Iterations of every scale.
     pub iterations: Option<u32>,
     pub seed: Option<u64>,
+    /// The weight of each style, where the command line gives any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blend_weights: Option<Vec<f64>>,
+    /// The masks of the command line, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masks: Option<Vec<Mask>>,
 }
 
 impl Overrides {
@@ -47,8 +55,8 @@ impl Overrides {
         Ok(self.apply_to_run(settings.try_fold(preset, set)?))
     }
 
-    /// Another preset with what holds for the whole run: sizes, iterations and
-    /// the seed.
+    /// Another preset with what holds for the whole run: sizes, iterations, the
+    /// seed, the styles' weights and the masks.
     #[must_use]
     pub fn apply_to_run(&self, mut preset: Preset) -> Preset {
         if let Some(size) = self.size {
@@ -61,6 +69,12 @@ impl Overrides {
         }
         if let Some(seed) = self.seed {
             preset.seed = seed;
+        }
+        if let Some(weights) = &self.blend_weights {
+            preset.style.blend_weights.clone_from(weights);
+        }
+        if let Some(masks) = &self.masks {
+            preset.masks.clone_from(masks);
         }
         preset
     }
@@ -117,7 +131,7 @@ pub enum PlanError {
         "{file} is the {role} picture, which the painting would overwrite; name another file with \
          -o"
     )]
-    Overwrites { file: String, role: &'static str },
+    Overwrites { file: String, role: String },
 }
 
 impl Plan {
@@ -127,17 +141,16 @@ impl Plan {
     /// # Errors
     /// When one of them is not there, is no picture, or cannot be written.
     pub fn check(&self) -> Result<(), PlanError> {
-        self.content.check()?;
-        self.style.check()?;
-        if let Start::File(path) = &self.preset.start {
-            picture::check(path)?;
+        for (_, file) in self.inputs() {
+            file.check()?;
         }
         let overwritten = self
             .pictures()
+            .into_iter()
             .find(|(_, path)| is_same_file(path, &self.output));
         if let Some((role, path)) = overwritten {
             return Err(PlanError::Overwrites {
-                file: display_path(path),
+                file: display_path(&path),
                 role,
             });
         }
@@ -145,51 +158,107 @@ impl Plan {
         Ok(())
     }
 
-    /// The files of the pictures that go into the run, and what each is.
-    pub fn pictures(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        fn at(file: &PictureFile) -> Option<&Path> {
-            match file {
-                PictureFile::At(path) => Some(path.as_path()),
-                PictureFile::Bundled(..) => None,
-            }
-        }
+    /// The styles, in their order.
+    pub fn styles(&self) -> impl Iterator<Item = &PictureFile> {
+        std::iter::once(&self.style).chain(&self.more_styles)
+    }
+
+    /// Every picture that goes into the run with its role: `content`, `style`,
+    /// `style-2` …, `start`, `mask-1`, `region-1` …
+    pub fn inputs(&self) -> Vec<(String, PictureFile)> {
         let start = match &self.preset.start {
-            Start::File(path) => Some(path.as_path()),
-            Start::Content | Start::Noise | Start::Style => None,
+            Start::File(path) => Some(PictureFile::At(path.clone())),
+            _ => None,
         };
-        let all = [
-            ("content", at(&self.content)),
-            ("style", at(&self.style)),
-            ("start", start),
-        ];
-        all.into_iter()
-            .filter_map(|(role, path)| Some((role, path?)))
+        let masks = self.preset.masks.iter().map(|mask| {
+            let region = mask.region.clone().map(PictureFile::At);
+            (PictureFile::At(mask.file.clone()), region)
+        });
+        in_order(self.content.clone(), self.styles().cloned(), start, masks)
+    }
+
+    /// The files among the pictures, and what each is.
+    pub fn pictures(&self) -> Vec<(String, PathBuf)> {
+        let inputs = self.inputs().into_iter();
+        let files = inputs.filter_map(|(role, file)| match file {
+            PictureFile::At(path) => Some((role, path)),
+            PictureFile::Bundled(..) => None,
+        });
+        files.collect()
     }
 
     /// Reads the pictures. `report` is called with each step that begins.
     ///
     /// # Errors
-    /// When a picture cannot be read, or is too small for the preset.
+    /// When a picture cannot be read, is too small for the preset, or is a mask that
+    /// does not fit.
     pub fn load(self, report: &mut dyn FnMut(String)) -> Result<Job, PlanError> {
-        let mut load = |file: &PictureFile| {
+        let mut pictures = Vec::new();
+        for (_, file) in self.inputs() {
             report(format!("reading {}", display_path(file.path())));
-            file.load()
-        };
-        let content = load(&self.content)?;
-        let style = load(&self.style)?;
-        let start = match &self.preset.start {
-            Start::File(path) => Some(load(&PictureFile::At(path.clone()))?),
-            Start::Content | Start::Noise | Start::Style => None,
-        };
-        let job = Job {
+            pictures.push(file.load()?);
+        }
+        let unassembled = Unassembled {
+            has_start: matches!(self.preset.start, Start::File(_)),
             preset: self.preset,
-            content,
-            style,
-            start,
+            styles: 1 + self.more_styles.len(),
             compute: self.compute,
             output: self.output,
         };
+        let job = unassembled.with(pictures);
+        // There are as many pictures as there were files.
+        let job = job.ok_or(JobError::Incomplete)?;
         job.check()?;
         Ok(job)
+    }
+}
+
+/// A job without its pictures.
+#[derive(Clone, Debug)]
+pub struct Unassembled {
+    pub preset: Preset,
+    /// How many styles there are.
+    pub styles: usize,
+    /// Whether there is a picture to start from.
+    pub has_start: bool,
+    pub compute: Compute,
+    pub output: PathBuf,
+}
+
+impl Unassembled {
+    /// The job with these pictures, in the order of [`Plan::inputs`]; none if there
+    /// are too few.
+    pub fn with(self, pictures: impl IntoIterator<Item = Source>) -> Option<Job> {
+        let mut pictures = pictures.into_iter();
+        let content = pictures.next()?;
+        let style = pictures.next()?;
+        let mut more_styles = Vec::new();
+        for _ in 1..self.styles {
+            more_styles.push(pictures.next()?);
+        }
+        let start = match self.has_start {
+            true => Some(pictures.next()?),
+            false => None,
+        };
+        let mut masks = Vec::new();
+        for mask in &self.preset.masks {
+            masks.push(MaskPictures {
+                mask: pictures.next()?,
+                region: match mask.region {
+                    Some(_) => Some(pictures.next()?),
+                    None => None,
+                },
+            });
+        }
+        Some(Job {
+            preset: self.preset,
+            content,
+            style,
+            more_styles,
+            start,
+            masks,
+            compute: self.compute,
+            output: self.output,
+        })
     }
 }

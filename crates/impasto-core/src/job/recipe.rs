@@ -26,9 +26,15 @@ pub struct Recipe {
     /// The preset as it was when the run ended.
     pub preset: Preset,
     pub content: Input,
+    /// The first style, and the others in their order.
     pub style: Input,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_styles: Vec<Input>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Input>,
+    /// The pictures of the preset's masks, each followed by that of its region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<Input>,
     /// The processor that painted: `cpu` or `cuda:N`.
     pub device: String,
     /// What the network computed in: `float32`, `tf32` or `bfloat16`.

@@ -19,8 +19,10 @@ mod decoded;
 mod destination;
 mod encode;
 mod error;
+pub mod finish;
 mod format;
 mod jpeg;
+pub mod recolour;
 mod resize;
 
 pub use decode::{Source, check, load, load_bytes};

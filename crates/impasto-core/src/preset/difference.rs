@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{
-    Layer, Preset, Scale, Smoothness, Start, Term,
-    schema::{Optimizer, Word},
+    ContentTerm, Finish, Layer, Mask, Preset, Scale, Smoothness, Start, Statistic, StyleTerm, Term,
+    schema::{Hexadecimal, Optimizer, Statistics, Word},
     words::shown,
 };
 use crate::text::number;
@@ -62,9 +62,25 @@ pub fn differences(from: &Preset, to: &Preset) -> Vec<Difference> {
         description: _,
         network,
         pooling,
-        content,
-        style,
-        smoothness: Smoothness { weight },
+        content: ContentTerm {
+            term: content,
+            laplacian,
+        },
+        style:
+            StyleTerm {
+                term: style,
+                statistic,
+                shift,
+                scale,
+                blend,
+                blend_weights,
+                guides,
+            },
+        colour,
+        masks,
+        smoothness: Smoothness { weight, norm },
+        normalize_gradients,
+        average,
         optimizer: Optimizer {
             kind,
             rate,
@@ -72,19 +88,41 @@ pub fn differences(from: &Preset, to: &Preset) -> Vec<Difference> {
         },
         schedule,
         start,
+        start_noise,
         seed,
+        finish,
     } = from;
     found.values("network", network.name(), to.network.name());
     found.values("pooling", pooling.word(), to.pooling.word());
     found.term("content", content, &to.content);
+    found.numbers("content.laplacian", *laplacian, to.content.laplacian);
     found.term("style", style, &to.style);
+    found.statistics(statistic, &to.style.statistic);
+    found.numbers("style.shift", *shift, to.style.shift);
+    found.lists("style.scale", &scale.0, &to.style.scale.0);
+    found.values("style.blend", blend.word(), to.style.blend.word());
+    let key = "style.blend_weights";
+    found.lists(key, blend_weights, &to.style.blend_weights);
+    found.values("style.guides", guides.word(), to.style.guides.word());
+    found.values("colour", colour.word(), to.colour.word());
+    found.values("masks", regions(masks), regions(&to.masks));
     found.numbers("smoothness.weight", *weight, to.smoothness.weight);
+    found.values("smoothness.norm", norm.word(), to.smoothness.norm.word());
+    let key = "normalize_gradients";
+    found.values(key, *normalize_gradients, to.normalize_gradients);
+    found.numbers("average", *average, to.average);
     found.values("optimizer.kind", kind.word(), to.optimizer.kind.word());
     found.numbers("optimizer.rate", *rate, to.optimizer.rate);
     found.values("optimizer.history", *history, to.optimizer.history);
     found.values("schedule", scales(schedule), scales(&to.schedule));
     found.values("start", beginning(start), beginning(&to.start));
+    found.numbers("start_noise", *start_noise, to.start_noise);
     found.values("seed", *seed, to.seed);
+    for (key, ..) in Finish::BOUNDS {
+        let (from, to) = (finish.get(key), to.finish.get(key));
+        let key = format!("finish.{key}");
+        found.numbers(&key, from.unwrap_or(0.0), to.unwrap_or(0.0));
+    }
     found.differences
 }
 
@@ -93,8 +131,10 @@ impl Preset {
     pub fn needs_new_run(&self, other: &Self) -> Vec<&'static str> {
         [
             ("network", self.network != other.network),
+            ("masks", self.masks != other.masks),
             ("schedule", self.schedule != other.schedule),
             ("start", self.start != other.start),
+            ("start_noise", self.start_noise != other.start_noise),
             ("seed", self.seed != other.seed),
         ]
         .into_iter()
@@ -108,8 +148,10 @@ impl Preset {
     pub fn for_a_run_like(self, running: &Self) -> Self {
         Self {
             network: running.network,
+            masks: running.masks.clone(),
             schedule: running.schedule.clone(),
             start: running.start.clone(),
+            start_noise: running.start_noise,
             seed: running.seed,
             ..self
         }
@@ -144,6 +186,36 @@ impl Found {
     fn numbers(&mut self, key: &str, from: f64, to: f64) {
         let (from, to) = pair(from, to);
         self.values(key, from, to);
+    }
+
+    /// Notes lists of numbers.
+    fn lists(&mut self, key: &str, from: &[f64], to: &[f64]) {
+        if from != to {
+            self.values(key, list(from), list(to));
+        }
+    }
+
+    /// Notes the statistic of the layers that are not named, and each that is.
+    fn statistics(&mut self, from: &Statistics, to: &Statistics) {
+        let word = |statistic: Option<&Statistic>| statistic.map(|it| it.word().to_owned());
+        if from.layers.is_empty() && to.layers.is_empty() {
+            return self.push(
+                "style.statistic",
+                word(Some(&from.default)),
+                word(Some(&to.default)),
+            );
+        }
+        let key = format!("style.statistic.{}", Statistics::DEFAULT);
+        self.push(&key, word(Some(&from.default)), word(Some(&to.default)));
+        let layers: BTreeMap<&Layer, _> = from.layers.iter().chain(&to.layers).collect();
+        for layer in layers.into_keys() {
+            let key = format!("style.statistic.{layer}");
+            self.push(
+                &key,
+                word(from.layers.get(layer)),
+                word(to.layers.get(layer)),
+            );
+        }
     }
 
     /// Notes the weight of a term, and each layer by itself.
@@ -188,11 +260,33 @@ fn scales(schedule: &[Scale]) -> String {
     scales.join(" ")
 }
 
+/// `[0.7, 0.3]`
+fn list(numbers: &[f64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(|it| number(*it, MAX_DIGITS)).collect();
+    format!("[{}]", numbers.join(", "))
+}
+
+/// `sky.png=1 wall.png=2`, or `none`: each mask and its style.
+fn regions(masks: &[Mask]) -> String {
+    if masks.is_empty() {
+        return "none".to_owned();
+    }
+    let region = |mask: &Mask| {
+        let path = |path: &std::path::Path| shown(&path.to_string_lossy(), Start::MAX_PATH);
+        let region = mask.region.as_deref().map(path);
+        let region = region.map_or_else(String::new, |region| format!(":{region}"));
+        format!("{}={}{region}", path(&mask.file), mask.style)
+    };
+    let regions: Vec<String> = masks.iter().map(region).collect();
+    regions.join(" ")
+}
+
 /// What the first iteration changes, as a preset's file says it.
 fn beginning(start: &Start) -> String {
     let named = Start::WORDS.iter().find(|(_, word)| word == start);
     match (named, start) {
         (Some((word, _)), _) => (*word).to_owned(),
+        (None, Start::Colour(colour)) => Hexadecimal(*colour).to_string(),
         (None, Start::File(path)) => {
             let text = path.to_string_lossy();
             // A file called `noise` is not the word.
@@ -330,8 +424,8 @@ mod tests {
                         (key, None) => {
                             let (term, layer) = key.split_once(".layers.").unwrap();
                             let term = match term {
-                                "content" => &mut followed.content,
-                                _ => &mut followed.style,
+                                "content" => &mut followed.content.term,
+                                _ => &mut followed.style.term,
                             };
                             term.layers.remove(&layer.parse().unwrap()).unwrap();
                         }

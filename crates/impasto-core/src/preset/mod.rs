@@ -13,15 +13,29 @@
 //! | `content.layers` | `{relu4_2: 1}` | the layers it is compared in, with their weights |
 //! | `style.weight` | 50 | how much the style picture counts: 0 to 1e30 |
 //! | `style.layers` | `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1`, `relu5_1`, each 1 | the layers it is compared in, with their weights |
+//! | `content.laplacian` | 0 | how much the edges of the content count: 0 to 1e30 |
+//! | `style.statistic` | `gram` | what is compared in the layers: `gram`, `mean-std`, `covariance` or `histogram`; or a mapping of layers to these, with `default` for the others |
+//! | `style.shift` | 0 | added to every feature before it enters a Gram matrix: -1e6 to 1e6 |
+//! | `style.scale` | 1 | the size at which the styles are looked at, as a multiple of the picture's: 0.1 to 4; a list has one for each style |
+//! | `style.blend` | `target` | how several styles become one: `target` or `losses` |
+//! | `style.blend_weights` | `[]` | the weight of each style: 0 to 1e30, 1 where there is none |
+//! | `style.guides` | `resized` | how masks reach the layers: `resized` or `inside` |
+//! | `colour` | `style` | where the colours come from: `style`, `content`, `luminance`, `match-cholesky`, `match-pca`, `match-symmetric` or `match-histogram` |
+//! | `masks` | `[]` | which style paints where: `{file: sky.png, style: 1}`, and `region: part.png` for a part of the style |
 //! | `smoothness.weight` | 10000 | how much the total variation counts: 0 to 1e30 |
+//! | `smoothness.norm` | `l1` | `l1`, `l2` or `nine-point` |
+//! | `normalize_gradients` | false | whether every layer's own gradient is divided by its L1 norm |
+//! | `average` | 0 | the decay of the mean of all images that `adam` gives as its result: 0 (off) to 0.9999 |
 //! | `optimizer.kind` | `lbfgs` | `lbfgs` or `adam`; `optimizer: adam` for short |
 //! | `optimizer.rate` | 1 for `lbfgs`, 0.02 for `adam` | the step length: above 0, at most 1000 |
 //! | `optimizer.history` | 100 | the steps that `lbfgs` remembers: 1 to 1000 |
 //! | `schedule` | 128, 256 and 512 pixels, 60, 50 and 260 iterations | the scales, one after another: 1 to 64 |
 //! | `schedule.N.size` | 512 | the long side in pixels: 16 to 16384 |
 //! | `schedule.N.iterations` | 200 | the iterations at that size: 1 to 1000000 |
-//! | `start` | `content` | `content`, `noise`, `style`, or the path of a picture |
+//! | `start` | `content` | `content`, `noise`, `style`, a colour such as `#808080`, or the path of a picture |
+//! | `start_noise` | 0 | the share of noise that is blended into the start: 0 to 1 |
 //! | `seed` | 0 | the seed of all random numbers: 0 to 2⁶⁴ − 1 |
+//! | `finish` | 0 each | what is done to the painted picture: `denoise`, `match_colours`, `brightness`, `contrast`, `saturation`, `sharpen`, `grain` |
 //!
 //! `layers` replaces the default layers altogether. It may be a list, which gives
 //! each layer the weight 1, and may be empty, which turns the term off.
@@ -87,7 +101,11 @@ pub use difference::{Difference, differences};
 pub use error::PresetError;
 pub use library::{Library, Origin, PresetEntry};
 pub use network::{Architecture, Layer, Network, UnknownLayer};
-pub use schema::{Optimizer, OptimizerKind, Pooling, Scale, Smoothness, Start, Term, Word};
+pub use schema::{
+    Blend, ColourMode, ContentTerm, Finish, Guides, Mask, Optimizer, OptimizerKind, Pooling,
+    Recolour, Scale, Smoothness, SmoothnessNorm, Start, Statistic, Statistics, StyleScale,
+    StyleTerm, Term, Word,
+};
 pub use watch::Watch;
 
 /// The largest text of a preset, in bytes.
@@ -105,12 +123,22 @@ pub struct Preset {
     /// How the network pools. Default: max.
     pub pooling: Pooling,
     /// How the picture keeps to the content. Default: 5 on `relu4_2`.
-    pub content: Term,
-    /// How the picture keeps to the style. Default: 50 on `relu1_1`, `relu2_1`,
-    /// `relu3_1`, `relu4_1` and `relu5_1` alike.
-    pub style: Term,
+    pub content: ContentTerm,
+    /// How the picture keeps to the style. Default: 50 on the Gram matrices of
+    /// `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1` and `relu5_1` alike.
+    pub style: StyleTerm,
+    /// Where the colours come from. Default: the style.
+    pub colour: ColourMode,
+    /// Which style paints where. Default: everywhere.
+    pub masks: Vec<Mask>,
     /// How the picture is kept smooth. Default: 10,000.
     pub smoothness: Smoothness,
+    /// Whether each layer's own gradient is divided by its L1 norm, then multiplied by
+    /// its weight. Default: no.
+    pub normalize_gradients: bool,
+    /// The decay of the exponential mean of all images, which is the result; 0: the
+    /// image with the lowest total is. Adam only. Default: 0.
+    pub average: f64,
     /// What moves the pixels. Default: L-BFGS, rate 1, history 100.
     pub optimizer: Optimizer,
     /// The sizes to paint at, one after another, in any order; never empty in a
@@ -119,8 +147,12 @@ pub struct Preset {
     pub schedule: Vec<Scale>,
     /// What the first iteration changes. Default: the content picture.
     pub start: Start,
+    /// The share of noise that is blended into the start. Default: 0.
+    pub start_noise: f64,
     /// The seed of all random numbers. Default: 0.
     pub seed: u64,
+    /// What is done to the painted picture. Default: nothing.
+    pub finish: Finish,
 }
 
 impl Default for Preset {
@@ -137,19 +169,39 @@ impl Default for Preset {
             description: String::new(),
             network: Network::VGG16,
             pooling: Pooling::Max,
-            content: Term {
-                weight: 5.0,
-                layers: layers(&[4], 2),
+            content: ContentTerm {
+                term: Term {
+                    weight: 5.0,
+                    layers: layers(&[4], 2),
+                },
+                laplacian: 0.0,
             },
-            style: Term {
-                weight: 50.0,
-                layers: layers(&[1, 2, 3, 4, 5], 1),
+            style: StyleTerm {
+                term: Term {
+                    weight: 50.0,
+                    layers: layers(&[1, 2, 3, 4, 5], 1),
+                },
+                statistic: Statistics::all(Statistic::Gram),
+                shift: 0.0,
+                scale: StyleScale::default(),
+                blend: Blend::Target,
+                blend_weights: Vec::new(),
+                guides: Guides::Resized,
             },
-            smoothness: Smoothness { weight: 1e4 },
+            colour: ColourMode::Style,
+            masks: Vec::new(),
+            smoothness: Smoothness {
+                weight: 1e4,
+                norm: SmoothnessNorm::L1,
+            },
+            normalize_gradients: false,
+            average: 0.0,
             optimizer: Optimizer::new(OptimizerKind::Lbfgs),
             schedule: vec![scale(128, 60), scale(256, 50), scale(512, 260)],
             start: Start::Content,
+            start_noise: 0.0,
             seed: 0,
+            finish: Finish::default(),
         }
     }
 }
@@ -201,6 +253,15 @@ impl Preset {
                 },
             }),
         }
+    }
+
+    /// The largest decay of `average`.
+    pub const MAX_AVERAGE: f64 = 0.9999;
+
+    /// The decay of the mean of all images, where the result is one.
+    pub fn averages(&self) -> Option<f64> {
+        let averages = self.average > 0.0 && self.optimizer.kind == OptimizerKind::Adam;
+        averages.then_some(self.average)
     }
 
     /// Every layer that the content or the style names, in the network's order.

@@ -7,7 +7,7 @@
 //!
 //! A message may have a second line: the note shown below the excerpt.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{
     Deserialize, Deserializer,
@@ -17,8 +17,14 @@ use serde::{
 use super::{
     Preset,
     network::{Layer, Network},
-    schema::{Optimizer, OptimizerKind, Scale, Smoothness, Term},
-    value::{DESCRIPTION, HISTORY, ITERATIONS, NAME, RATE, SEED, SIZE, WEIGHT, find_word},
+    schema::{
+        ContentTerm, Finish, Mask, Optimizer, OptimizerKind, Scale, Smoothness, Statistic,
+        Statistics, StyleScale, StyleTerm,
+    },
+    value::{
+        AVERAGE, DESCRIPTION, HISTORY, ITERATIONS, MaskPath, NAME, Numbers, RATE, SEED, SHARE,
+        SHIFT, SIZE, STYLE_NUMBER, STYLE_SCALE, WEIGHT, find_word, finish_number,
+    },
     words::{did_you_mean, nearest, quoted},
 };
 
@@ -136,11 +142,17 @@ impl Mapping for Preset {
         "pooling",
         "content",
         "style",
+        "colour",
+        "masks",
         "smoothness",
+        "normalize_gradients",
+        "average",
         "optimizer",
         "schedule",
         "start",
+        "start_noise",
         "seed",
+        "finish",
     ];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
@@ -149,12 +161,18 @@ impl Mapping for Preset {
             "description" => self.description = map.next_value_seed(DESCRIPTION)?,
             "network" => self.network = map.next_value()?,
             "pooling" => self.pooling = map.next_value()?,
-            "content" => self.content = map.next_value_seed(Over(self.term(&self.content)))?.term,
-            "style" => self.style = map.next_value_seed(Over(self.term(&self.style)))?.term,
+            "content" => self.content = map.next_value_seed(Over(self.of(&self.content)))?.term,
+            "style" => self.style = map.next_value_seed(Over(self.of(&self.style)))?.term,
+            "colour" => self.colour = map.next_value()?,
+            "masks" => self.masks = map.next_value_seed(Masks)?,
+            "normalize_gradients" => self.normalize_gradients = map.next_value_seed(YesOrNo)?,
+            "average" => self.average = map.next_value_seed(AVERAGE)?,
             "smoothness" => self.smoothness = map.next_value_seed(Over(self.smoothness.clone()))?,
             "optimizer" => self.optimizer = map.next_value_seed(Over(Draft::default()))?.finish(),
             "schedule" => self.schedule = map.next_value_seed(Schedule)?,
             "start" => self.start = map.next_value()?,
+            "start_noise" => self.start_noise = map.next_value_seed(SHARE)?,
+            "finish" => self.finish = map.next_value_seed(Over(self.finish))?,
             "seed" => self.seed = map.next_value_seed(SEED)?,
             _ => unread(key)?,
         }
@@ -163,13 +181,13 @@ impl Mapping for Preset {
 }
 
 /// A term of a preset with this network.
-struct TermOf {
+struct TermOf<T> {
     network: Network,
-    term: Term,
+    term: T,
 }
 
 impl Preset {
-    fn term(&self, term: &Term) -> TermOf {
+    fn of<T: Clone>(&self, term: &T) -> TermOf<T> {
         TermOf {
             network: self.network,
             term: term.clone(),
@@ -191,27 +209,267 @@ impl Preset {
     }
 }
 
-impl Mapping for TermOf {
-    const WHAT: &'static str = "a loss term";
-    const KEYS: &'static [&'static str] = &["weight", "layers"];
+impl Mapping for TermOf<ContentTerm> {
+    const WHAT: &'static str = "the content term";
+    const KEYS: &'static [&'static str] = &["weight", "layers", "laplacian"];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
             "weight" => self.term.weight = map.next_value_seed(WEIGHT)?,
             "layers" => self.term.layers = map.next_value_seed(Layers(self.network))?,
+            "laplacian" => self.term.laplacian = map.next_value_seed(WEIGHT)?,
             _ => unread(key)?,
         }
         Ok(())
     }
 }
 
+impl Mapping for TermOf<StyleTerm> {
+    const WHAT: &'static str = "the style term";
+    const KEYS: &'static [&'static str] = &[
+        "weight",
+        "layers",
+        "statistic",
+        "shift",
+        "scale",
+        "blend",
+        "blend_weights",
+        "guides",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let term = &mut self.term;
+        match key {
+            "weight" => term.weight = map.next_value_seed(WEIGHT)?,
+            "layers" => term.layers = map.next_value_seed(Layers(self.network))?,
+            "statistic" => term.statistic = map.next_value_seed(StatisticsOf(self.network))?,
+            "shift" => term.shift = map.next_value_seed(SHIFT)?,
+            "scale" => {
+                term.scale = StyleScale(map.next_value_seed(Numbers {
+                    number: STYLE_SCALE,
+                    single: true,
+                })?);
+            }
+            "blend" => term.blend = map.next_value()?,
+            "blend_weights" => {
+                term.blend_weights = map.next_value_seed(Numbers {
+                    number: WEIGHT,
+                    single: false,
+                })?;
+            }
+            "guides" => term.guides = map.next_value()?,
+            _ => unread(key)?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads what is compared in the layers: a word for all, or a mapping.
+struct StatisticsOf(Network);
+
+impl<'de> DeserializeSeed<'de> for StatisticsOf {
+    type Value = Statistics;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Statistics, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for StatisticsOf {
+    type Value = Statistics;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a statistic such as gram, or a mapping such as {relu1_1: histogram}")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Statistics, E> {
+        Ok(Statistics::all(find_word(word)?))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Statistics, A::Error> {
+        let mut found = Statistics::all(Statistic::Gram);
+        let mut named = false;
+        while let Some(layer) = map.next_key_seed(LayerOrDefault(self.0, &found.layers, named))? {
+            let statistic = map.next_value()?;
+            match layer {
+                Some(layer) => drop(found.layers.insert(layer, statistic)),
+                None => (found.default, named) = (statistic, true),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Reads a layer that is not among those already there, or `default`, once.
+struct LayerOrDefault<'a>(Network, &'a BTreeMap<Layer, Statistic>, bool);
+
+impl<'de> DeserializeSeed<'de> for LayerOrDefault<'_> {
+    type Value = Option<Layer>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for LayerOrDefault<'_> {
+    type Value = Option<Layer>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a layer such as relu4_1, or default")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        if name == Statistics::DEFAULT {
+            return match self.2 {
+                true => Err(E::custom("the key `default` is given twice")),
+                false => Ok(None),
+            };
+        }
+        let layer = find_layer(self.0, name)?;
+        match self.1.contains_key(&layer) {
+            true => Err(given_twice(layer)),
+            false => Ok(Some(layer)),
+        }
+    }
+}
+
+impl Mapping for Finish {
+    const WHAT: &'static str = "the finish";
+    const KEYS: &'static [&'static str] = &[
+        "denoise",
+        "match_colours",
+        "brightness",
+        "contrast",
+        "saturation",
+        "sharpen",
+        "grain",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let bounds = Self::BOUNDS.iter().find(|(known, ..)| *known == key);
+        match (bounds, self.get_mut(key)) {
+            (Some((_, least, most)), Some(number)) => {
+                *number = map.next_value_seed(finish_number(*least, *most))?;
+                Ok(())
+            }
+            _ => unread(key),
+        }
+    }
+}
+
+/// Reads the list of masks.
+struct Masks;
+
+impl<'de> DeserializeSeed<'de> for Masks {
+    type Value = Vec<Mask>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Mask>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Masks {
+    type Value = Vec<Mask>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("masks: a list such as [{file: sky.png, style: 1}]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Mask>, A::Error> {
+        let mut masks = Vec::new();
+        while let Some(mask) = seq.next_element_seed(NewMask)? {
+            if masks.len() == Mask::MAX {
+                return Err(A::Error::custom(format_args!(
+                    "there are more than {} masks",
+                    Mask::MAX
+                )));
+            }
+            masks.push(mask);
+        }
+        Ok(masks)
+    }
+}
+
+/// Reads one mask, which must have a file.
+struct NewMask;
+
+impl<'de> DeserializeSeed<'de> for NewMask {
+    type Value = Mask;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Mask, D::Error> {
+        let draft = Over(MaskDraft::default()).deserialize(deserializer)?;
+        let Some(file) = draft.file else {
+            return Err(D::Error::custom(
+                "a mask needs a file: {file: sky.png, style: 1}",
+            ));
+        };
+        Ok(Mask {
+            file,
+            style: draft.style.unwrap_or(1),
+            region: draft.region,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        NewMask.deserialize(deserializer)
+    }
+}
+
+#[derive(Default)]
+struct MaskDraft {
+    file: Option<PathBuf>,
+    style: Option<usize>,
+    region: Option<PathBuf>,
+}
+
+impl Mapping for MaskDraft {
+    const WHAT: &'static str = "a mask";
+    const KEYS: &'static [&'static str] = &["file", "style", "region"];
+
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "file" => self.file = Some(map.next_value_seed(MaskPath)?),
+            "style" => self.style = Some(map.next_value_seed(STYLE_NUMBER)?),
+            "region" => self.region = Some(map.next_value_seed(MaskPath)?),
+            _ => unread(key)?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads `true` or `false`.
+struct YesOrNo;
+
+impl<'de> DeserializeSeed<'de> for YesOrNo {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for YesOrNo {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or false")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
+        Ok(value)
+    }
+}
+
 impl Mapping for Smoothness {
     const WHAT: &'static str = "the smoothness";
-    const KEYS: &'static [&'static str] = &["weight"];
+    const KEYS: &'static [&'static str] = &["weight", "norm"];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
             "weight" => self.weight = map.next_value_seed(WEIGHT)?,
+            "norm" => self.norm = map.next_value()?,
             _ => unread(key)?,
         }
         Ok(())
@@ -366,16 +624,23 @@ impl Visitor<'_> for NewLayer<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Layer, E> {
-        let layer = Layer::of(self.0, name).map_err(|unknown| {
-            let layers: Vec<String> = self.0.layers().map(|layer| layer.to_string()).collect();
-            // The second line becomes a note below the excerpt.
-            E::custom(format_args!("{unknown}\nlayers: {}", layers.join(", ")))
-        })?;
-        if self.1.contains_key(&layer) {
-            return Err(E::custom(format_args!(
-                "the layer `{layer}` is given twice"
-            )));
+        let layer = find_layer(self.0, name)?;
+        match self.1.contains_key(&layer) {
+            true => Err(given_twice(layer)),
+            false => Ok(layer),
         }
-        Ok(layer)
     }
+}
+
+/// The layer of that name.
+fn find_layer<E: Error>(network: Network, name: &str) -> Result<Layer, E> {
+    Layer::of(network, name).map_err(|unknown| {
+        let layers: Vec<String> = network.layers().map(|layer| layer.to_string()).collect();
+        // The second line becomes a note below the excerpt.
+        E::custom(format_args!("{unknown}\nlayers: {}", layers.join(", ")))
+    })
+}
+
+fn given_twice<E: Error>(layer: Layer) -> E {
+    E::custom(format_args!("the layer `{layer}` is given twice"))
 }

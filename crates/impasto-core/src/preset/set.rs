@@ -3,7 +3,13 @@
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
-use super::{Preset, diagnostic::tidy, error::PresetError, text::check_setting};
+use super::{
+    Preset,
+    diagnostic::tidy,
+    error::PresetError,
+    schema::{Start, Statistics},
+    text::check_setting,
+};
 
 impl Preset {
     /// The preset with one change, `KEY=VALUE`, the value written as YAML.
@@ -33,13 +39,20 @@ impl Preset {
             .split_once('=')
             .ok_or("expected KEY=VALUE, such as seed=7")?;
         check_setting(text)?;
-        let value: Value = serde_yaml::from_str(text).map_err(|error| tidy(&error.to_string()))?;
+        let value = match Start::colour(text.trim()) {
+            // YAML would take it for a comment.
+            Some(_) => Value::from(text.trim()),
+            None => serde_yaml::from_str(text).map_err(|error| tidy(&error.to_string()))?,
+        };
         let mut path: Vec<&str> = path.split('.').map(str::trim).collect();
         if path == ["optimizer"] && value.is_string() {
             path.push("kind");
         }
 
         let mut preset = serde_yaml::to_value(self).map_err(|error| error.to_string())?;
+        if path.starts_with(&["style", "statistic"]) && path.len() > 2 {
+            spell_out_statistic(&mut preset);
+        }
         if path == ["optimizer", "kind"]
             && let Some(optimizer) = preset.get_mut("optimizer").and_then(Value::as_mapping_mut)
             && value.as_str() != Some(super::schema::Word::word(self.optimizer.kind))
@@ -48,6 +61,18 @@ impl Preset {
         }
         *place(&mut preset, &path)? = value;
         Self::deserialize(preset).map_err(|error| tidy(&error.to_string()))
+    }
+}
+
+/// Makes a mapping of `style.statistic` where it is one word for all layers.
+fn spell_out_statistic(preset: &mut Value) {
+    let style = preset.get_mut("style").and_then(Value::as_mapping_mut);
+    if let Some(statistic) = style.and_then(|style| style.get_mut("statistic"))
+        && statistic.is_string()
+    {
+        let mut mapping = Mapping::new();
+        mapping.insert(Value::from(Statistics::DEFAULT), std::mem::take(statistic));
+        *statistic = Value::Mapping(mapping);
     }
 }
 
@@ -73,8 +98,9 @@ fn place<'a>(value: &'a mut Value, path: &[&str]) -> Result<&'a mut Value, Strin
             key.parse()
                 .ok()
                 .and_then(|index: usize| list.get_mut(index))
-                .ok_or_else(|| {
-                    format!("the schedule's scales are counted from 0 to {}", count - 1)
+                .ok_or_else(|| match count {
+                    0 => "the list is empty; set all of it, such as [1, 2]".to_owned(),
+                    _ => format!("the list's entries are counted from 0 to {}", count - 1),
                 })?
         }
         _ => return Err("this key holds a single value and has no keys below it".to_owned()),
@@ -131,7 +157,7 @@ mod tests {
         );
         let preset = set(&["content.layers=[relu3_2]"]);
         assert_eq!(
-            preset.content.layers.into_iter().collect::<Vec<_>>(),
+            preset.content.term.layers.into_iter().collect::<Vec<_>>(),
             [(relu3_2, 1.0)]
         );
         assert!(set(&["content.layers={}"]).content.layers.is_empty());
@@ -194,11 +220,11 @@ mod tests {
             ),
             (
                 "schedule.9.size=64",
-                "the schedule's scales are counted from 0 to 2",
+                "the list's entries are counted from 0 to 2",
             ),
             (
                 "schedule.x.size=64",
-                "the schedule's scales are counted from 0 to 2",
+                "the list's entries are counted from 0 to 2",
             ),
             ("schedule=[]", "the schedule is empty"),
             (

@@ -1,18 +1,23 @@
 //! Reading single values: numbers, text and words, each within its bounds.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, path::PathBuf};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, Unexpected, Visitor},
+    de::{DeserializeSeed, Error, SeqAccess, Unexpected, Visitor},
 };
 
 use super::{
-    schema::{Optimizer, OptimizerKind, Pooling, Scale, Start, Term, Word},
+    Preset,
+    schema::{
+        Blend, ColourMode, Guides, Optimizer, OptimizerKind, Pooling, Scale, SmoothnessNorm, Start,
+        Statistic, StyleScale, StyleTerm, Term, Word,
+    },
     words::{did_you_mean, is_harmless, nearest, quoted},
 };
 
 /// Reads a floating-point number between bounds.
+#[derive(Clone, Copy)]
 pub(super) struct Number {
     expected: &'static str,
     least: f64,
@@ -30,6 +35,44 @@ pub(super) const RATE: Number = Number {
     least: f64::MIN_POSITIVE,
     most: Optimizer::MAX_RATE,
 };
+
+pub(super) const SHIFT: Number = Number {
+    expected: "a shift: a number from -1e6 to 1e6",
+    least: -StyleTerm::MAX_SHIFT,
+    most: StyleTerm::MAX_SHIFT,
+};
+
+pub(super) const STYLE_SCALE: Number = Number {
+    expected: "a style scale: a number from 0.1 to 4, or a list with one for each style",
+    least: StyleScale::MIN,
+    most: StyleScale::MAX,
+};
+
+pub(super) const AVERAGE: Number = Number {
+    expected: "the decay of an average: a number from 0 (off) to 0.9999",
+    least: 0.0,
+    most: Preset::MAX_AVERAGE,
+};
+
+pub(super) const SHARE: Number = Number {
+    expected: "a share: a number from 0 to 1",
+    least: 0.0,
+    most: 1.0,
+};
+
+/// A number of `finish` between these bounds.
+pub(super) fn finish_number(least: f64, most: f64) -> Number {
+    let expected = match (least < 0.0, most > 1.0) {
+        (true, _) => "a number from -1 to 1",
+        (false, true) => "a number from 0 to 2",
+        (false, false) => "a number from 0 to 1",
+    };
+    Number {
+        expected,
+        least,
+        most,
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Number {
     type Value = f64;
@@ -106,6 +149,12 @@ pub(super) const SEED: Whole<u64> = Whole {
     most: u64::MAX,
 };
 
+pub(super) const STYLE_NUMBER: Whole<usize> = Whole {
+    expected: "the number of a style: a whole number from 1 to 16",
+    least: 1,
+    most: StyleTerm::MAX_STYLES,
+};
+
 impl<'de, T: TryFrom<u64> + PartialOrd> DeserializeSeed<'de> for Whole<T> {
     type Value = T;
 
@@ -127,6 +176,109 @@ impl<T: TryFrom<u64> + PartialOrd> Visitor<'_> for Whole<T> {
             .filter(|whole| (&self.least..=&self.most).contains(&whole))
             .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
     }
+}
+
+/// Reads a list of numbers; with `single`, also one number in place of the list.
+pub(super) struct Numbers {
+    pub number: Number,
+    pub single: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Numbers {
+    type Value = Vec<f64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Numbers {
+    type Value = Vec<f64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.single {
+            true => f.write_str(self.number.expected),
+            false => f.write_str("a list of weights, one for each style: [0.7, 0.3]"),
+        }
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        match self.single {
+            true => Ok(vec![self.number.visit_f64(number)?]),
+            false => Err(E::invalid_type(Unexpected::Float(number), &self)),
+        }
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        match self.single {
+            true => Ok(vec![self.number.visit_u64(number)?]),
+            false => Err(E::invalid_type(Unexpected::Unsigned(number), &self)),
+        }
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        match self.single {
+            true => Ok(vec![self.number.visit_i64(number)?]),
+            false => Err(E::invalid_type(Unexpected::Signed(number), &self)),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(number) = seq.next_element_seed(self.number)? {
+            if numbers.len() == StyleTerm::MAX_STYLES {
+                return Err(A::Error::custom(format_args!(
+                    "the list has more than {} entries",
+                    StyleTerm::MAX_STYLES
+                )));
+            }
+            numbers.push(number);
+        }
+        if numbers.is_empty() && self.single {
+            return Err(A::Error::custom(
+                "the list is empty; it needs one number at least",
+            ));
+        }
+        Ok(numbers)
+    }
+}
+
+/// Reads the path of a mask.
+pub(super) struct MaskPath;
+
+impl<'de> DeserializeSeed<'de> for MaskPath {
+    type Value = PathBuf;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<PathBuf, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for MaskPath {
+    type Value = PathBuf;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the path of a greyscale picture")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<PathBuf, E> {
+        if text.is_empty() {
+            return Err(E::invalid_value(Unexpected::Str(text), &self));
+        }
+        check_path(text)?;
+        Ok(text.into())
+    }
+}
+
+/// Refuses what is no path that people use.
+fn check_path<E: Error>(text: &str) -> Result<(), E> {
+    if text.chars().any(char::is_control) {
+        return Err(E::custom("control characters are not allowed in a path"));
+    }
+    if text.chars().count() > Start::MAX_PATH {
+        return Err(E::custom("the path is too long"));
+    }
+    Ok(())
 }
 
 /// Reads text of one line. Runs of white space, line ends among them, become
@@ -202,7 +354,13 @@ impl<T: Word> Visitor<'_> for OneWord<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<&str> = T::ALL.iter().map(|value| value.word()).collect();
-        write!(f, "the {}: {}", T::WHAT, words.join(" or "))
+        match words.split_last() {
+            Some((last, [])) => write!(f, "the {}: {last}", T::WHAT),
+            Some((last, others)) => {
+                write!(f, "the {}: {} or {last}", T::WHAT, others.join(", "))
+            }
+            None => f.write_str(T::WHAT),
+        }
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
@@ -210,17 +368,26 @@ impl<T: Word> Visitor<'_> for OneWord<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for Pooling {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneWord(PhantomData))
-    }
+/// Reads one-word values by their words.
+macro_rules! deserialize_from_word {
+    ($($type:ty),+) => {
+        $(impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(OneWord(PhantomData))
+            }
+        })+
+    };
 }
 
-impl<'de> Deserialize<'de> for OptimizerKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneWord(PhantomData))
-    }
-}
+deserialize_from_word!(
+    Pooling,
+    OptimizerKind,
+    Statistic,
+    Blend,
+    Guides,
+    ColourMode,
+    SmoothnessNorm
+);
 
 impl<'de> Deserialize<'de> for Start {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -229,7 +396,7 @@ impl<'de> Deserialize<'de> for Start {
             type Value = Start;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the start: content, noise, style or the path of a picture")
+                f.write_str("the start: content, noise, style, a colour or the path of a picture")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Start, E> {
@@ -237,20 +404,18 @@ impl<'de> Deserialize<'de> for Start {
                 if let Some((_, start)) = words.find(|(word, _)| *word == text) {
                     return Ok(start);
                 }
+                if let Some(colour) = Start::colour(text) {
+                    return Ok(colour);
+                }
                 if !Start::is_path(text) {
                     let words = Start::WORDS.iter().map(|(word, _)| *word);
                     return Err(E::custom(format_args!(
-                        "unknown start {}{}\nknown: content, noise, style, or a path with a `/` or a `.` in it",
+                        "unknown start {}{}\nknown: content, noise, style, a colour such as #808080, or a path with a `/` or a `.` in it",
                         quoted(text),
                         did_you_mean(nearest(text, words)),
                     )));
                 }
-                if text.chars().any(char::is_control) {
-                    return Err(E::custom("control characters are not allowed in a path"));
-                }
-                if text.chars().count() > Start::MAX_PATH {
-                    return Err(E::custom("the path is too long"));
-                }
+                check_path(text)?;
                 Ok(Start::File(text.into()))
             }
         }

@@ -16,12 +16,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::accelerator::Stream;
 use super::evaluate::{DeviceEvaluation, OnDevice, evaluate_on_device};
-use super::loss::Targets;
 use super::network::Vgg;
-use super::optimizer::{self, Optimizer, RESTARTED, SETTLED, Status};
+use super::optimizer::{self, Optimizer, RESTARTED, SETTLED, Status, Tracking};
 use super::recorder::{Recorder, Work};
 use super::scalars::Reading;
 use super::state::StateDict;
+use super::targets::Targets;
 use super::{EngineError, Result};
 use in_flight::InFlightLimit;
 use reports::{Report, Reports};
@@ -110,6 +110,7 @@ impl DeviceContext {
 pub struct Descent {
     place: DeviceContext,
     settings: preset::Optimizer,
+    tracking: Tracking,
     /// The settings' rate, or what failures have made of it.
     rate: f64,
     /// L-BFGS remembers so many steps at most.
@@ -124,9 +125,11 @@ pub struct Descent {
 
 impl Descent {
     /// A descent by the optimizer that a preset asks for, without an image yet.
-    pub fn new(settings: &preset::Optimizer, place: DeviceContext) -> Self {
+    pub fn new(preset: &Preset, place: DeviceContext) -> Self {
+        let settings = &preset.optimizer;
         Self {
             place,
+            tracking: Tracking::of(preset),
             rate: settings.rate,
             history: settings.history,
             settings: settings.clone(),
@@ -153,7 +156,8 @@ impl Descent {
         let (image, best) = (image.shallow_clone(), best.map(Tensor::shallow_clone));
         // The old one first: both may not fit.
         self.optimizer = None;
-        let mut optimizer = optimizer::build(self.settings.kind, &image, self.rate, self.history)?;
+        let (kind, tracking) = (self.settings.kind, self.tracking);
+        let mut optimizer = optimizer::build(kind, &image, self.rate, self.history, tracking)?;
         if let Some(best) = best {
             optimizer.keep(&best)?;
         }
@@ -246,16 +250,16 @@ impl Descent {
         }
     }
 
-    /// Goes on by another optimizer, which remembers no more than `history` steps,
-    /// from the images as they are. To be called after [`Descent::drain`].
+    /// Goes on by the optimizer of another preset, which remembers no more than `history`
+    /// steps, from the images as they are. To be called after [`Descent::drain`].
     ///
     /// # Errors
     /// When memory runs out or libtorch fails.
-    pub fn change_optimizer(&mut self, settings: &preset::Optimizer, history: usize) -> Result<()> {
+    pub fn change_optimizer(&mut self, preset: &Preset, history: usize) -> Result<()> {
         let images = self.optimizer.as_ref().map(|optimizer| {
             [optimizer.image(), optimizer.best_image()].map(Tensor::shallow_clone)
         });
-        *self = Self::new(settings, self.place);
+        *self = Self::new(preset, self.place);
         self.limit_history(history);
         match images {
             Some([image, best]) => self.begin(&image, Some(&best)),
@@ -295,7 +299,12 @@ impl Descent {
             accepted: false,
         };
         let rate = state.number("descent.rate")?;
-        self.optimizer = Some(optimizer::restored(&self.settings, state, &like)?);
+        self.optimizer = Some(optimizer::restored(
+            &self.settings,
+            state,
+            &like,
+            self.tracking,
+        )?);
         (self.rate, self.status) = (rate, status);
         Ok(())
     }

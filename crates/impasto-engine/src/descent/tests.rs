@@ -16,6 +16,7 @@ use crate::painter::{Painter, Progress};
 use crate::pixels::tensor_of;
 use crate::precision::Precision;
 use crate::recorder::{Recorder, Work};
+use crate::targets::TargetImages;
 use crate::test_device::{devices, gpu};
 
 fn picture(width: u32, height: u32, factor: u32) -> Picture {
@@ -44,7 +45,9 @@ fn job(scales: &[(u32, u32)], device: DeviceChoice) -> Job {
         },
         content: source(64, 48, 7),
         style: source(48, 64, 11),
+        more_styles: Vec::new(),
         start: None,
+        masks: Vec::new(),
         compute: Compute {
             device,
             ..Compute::default()
@@ -116,7 +119,14 @@ fn measured(painter: &Painter) -> f64 {
     let vgg = network(Device::Cpu, Precision::Float32);
     let content = tensor(&job.content.picture.resized(size.0, size.1));
     let style = tensor(&style.resized(width, height));
-    let targets = Targets::new(&vgg, &job.preset, &content, &style, None, &mut |_| {}).unwrap();
+    let targets = Targets::new(
+        &vgg,
+        &job.preset,
+        &TargetImages::pair(&content, &style),
+        None,
+        &mut |_| {},
+    )
+    .unwrap();
     let found = evaluate(&vgg, &job.preset, &targets, &tensor(&picture), None).unwrap();
     found.weighted.total
 }

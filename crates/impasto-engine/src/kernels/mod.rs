@@ -13,6 +13,7 @@
 //! | `first` | the first layer, from a picture and back to it |
 //! | `pool` | 2×2 max pooling and its gradient |
 //! | `gram` | products of feature rows: Gram matrices and their gradient |
+//! | `histogram` | sorted channels compared with sorted rows |
 //! | `long_rows` | products of the few long rows that L-BFGS remembers |
 //! | `product` | the matrix product that all of them are made of |
 //! | `lanes` | vectors of 16 floats; which instructions the processor has |
@@ -31,6 +32,7 @@ mod convolution;
 mod filters;
 mod first;
 mod gram;
+mod histogram;
 mod lanes;
 mod long_rows;
 mod pool;
@@ -47,6 +49,7 @@ pub use convolution::Epilogue;
 pub use filters::Filters;
 pub use first::FirstFilters;
 pub use gram::{add_product, gram, product};
+pub use histogram::match_histograms;
 pub use lanes::Instructions;
 pub use long_rows::{combine_rows, row_products};
 pub use pool::{max_pool, max_pool_backward};

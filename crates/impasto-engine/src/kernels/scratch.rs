@@ -83,19 +83,28 @@ pub fn with_scratch<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     result
 }
 
+/// Makes room for so many values, or unwinds with [`NoMemory`].
+pub fn make_room<T>(values: &mut Vec<T>, len: usize) {
+    let more = len.saturating_sub(values.len());
+    if values.try_reserve_exact(more).is_err() {
+        let bytes = len.saturating_mul(size_of::<T>());
+        std::panic::resume_unwind(Box::new(NoMemory { bytes }));
+    }
+}
+
 /// A slice that several threads write to, each at places of its own.
-pub struct Shared<'a> {
-    start: *mut f32,
+pub struct Shared<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    slice: PhantomData<&'a mut [f32]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: all access goes through `part`, whose callers promise that no two
 // threads use the same place.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
-    pub fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T> Shared<'a, T> {
+    pub fn new(slice: &'a mut [T]) -> Self {
         Self {
             start: slice.as_mut_ptr(),
             len: slice.len(),
@@ -103,7 +112,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The floats of `range`.
+    /// The values of `range`.
     ///
     /// # Safety
     /// As long as the result is used, nobody may use any of them by another
@@ -113,7 +122,7 @@ impl<'a> Shared<'a> {
     /// When the range is not within the slice.
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "that is what it is for")]
-    pub unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+    pub unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: within the slice that was borrowed for 'a, and nobody else
         // uses these floats.
@@ -128,12 +137,14 @@ impl<'a> Shared<'a> {
     /// # Panics
     /// When the range is not within the slice.
     #[inline(always)]
-    pub unsafe fn read(&self, range: Range<usize>) -> &[f32] {
+    pub unsafe fn read(&self, range: Range<usize>) -> &[T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: as in `part`, but to read.
         unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
     }
+}
 
+impl Shared<'_> {
     /// The vector that starts at `at`.
     ///
     /// # Safety

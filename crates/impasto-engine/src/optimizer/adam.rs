@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::iterate::{Iterate, Observed, restore, save, scalar, select};
-use super::{Optimizer, Status};
+use super::{Optimizer, Status, Tracking};
 use crate::Result;
 use crate::cuda::{self, AdamState, Kernels};
 use crate::state::StateDict;
@@ -62,11 +62,18 @@ impl Adam {
 
     /// # Errors
     /// When something is missing or of another shape than `like`.
-    pub fn restored(state: &StateDict, like: &Tensor) -> Result<Self> {
-        let mut adam = Self::new(like, 0.0)?;
+    pub fn restored(state: &StateDict, like: &Tensor, tracking: Tracking) -> Result<Self> {
+        let mut adam = Self::new(like, 0.0)?.tracking(tracking);
         adam.iterate.restore(state)?;
         restore(state, &NAMES, &adam.moments())?;
         Ok(adam)
+    }
+
+    /// The same, with this image as its best one.
+    #[must_use]
+    pub fn tracking(mut self, tracking: Tracking) -> Self {
+        self.iterate.track(tracking);
+        self
     }
 
     fn moments(&self) -> [&Tensor; 3] {
@@ -130,7 +137,9 @@ impl Adam {
         gradient: &Tensor,
         total: &Tensor,
     ) -> Result<()> {
-        if let Some(kernels) = kernels {
+        // The kernels know no other best image than that with the lowest total.
+        let lowest = self.iterate.tracking() == Tracking::Lowest;
+        if let Some(kernels) = kernels.filter(|_| lowest) {
             let state = AdamState {
                 image: &self.iterate.image,
                 first: &self.first,

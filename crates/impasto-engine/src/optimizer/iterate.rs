@@ -2,6 +2,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::Tracking;
 use crate::layout::copied;
 use crate::state::StateDict;
 use crate::{EngineError, Result};
@@ -14,6 +15,9 @@ const NAMES: [&str; 5] = [
     "optimizer.rate",
     "optimizer.failures",
 ];
+
+/// And that of the average's own number.
+const POWER: &str = "average.power";
 
 /// The image, the best image so far, and how to continue after a loss that is not
 /// finite. All tensors keep their memory for as long as this lives, so that a
@@ -34,6 +38,11 @@ pub(super) struct Iterate {
     pub rate: Tensor,
     /// How many evaluations were not finite.
     pub failures: Tensor,
+    /// Which image is the best one.
+    tracking: Tracking,
+    /// The decay to the power of the images in the average; 1 before the first. float64,
+    /// 0-dimensional.
+    power: Tensor,
     /// Constants, on the device so that no step has to bring them there.
     zero: Tensor,
     half: Tensor,
@@ -73,6 +82,8 @@ impl Iterate {
             rate: numbers.f_select(0, 1)?,
             failures: numbers.f_select(0, 2)?,
             numbers,
+            tracking: Tracking::Lowest,
+            power: number(1.0)?,
             zero: Tensor::f_zeros([0i64; 0], (Kind::Float, device))?,
             half: number(0.5)?,
             one: number(1.0)?,
@@ -90,11 +101,19 @@ impl Iterate {
         // only if all of them are.
         let finite = gradient.f_sum(Kind::Double)?.f_add(&total)?.f_isfinite()?;
         let failed = finite.f_logical_not()?;
-        let better = total
-            .f_lt_tensor(&self.best_total)?
-            .f_logical_and(&finite)?;
+        let better = match self.tracking {
+            Tracking::Lowest => total
+                .f_lt_tensor(&self.best_total)?
+                .f_logical_and(&finite)?,
+            Tracking::Latest | Tracking::Average(_) => finite.shallow_clone(),
+        };
         select(&self.best_total, &better, &total)?;
-        select(&self.best_image, &better, &self.image)?;
+        match self.tracking {
+            Tracking::Lowest | Tracking::Latest => {
+                select(&self.best_image, &better, &self.image)?;
+            }
+            Tracking::Average(decay) => self.average(decay, &better)?,
+        }
         let _ = self.failures.f_add_(&failed)?;
         let softer = self.half.f_where_self(&failed, &self.one)?;
         let _ = self.rate.f_mul_(&softer)?;
@@ -106,13 +125,39 @@ impl Iterate {
         })
     }
 
-    /// Lets the next finite loss be the lowest one: from here on the loss is
-    /// another.
+    /// Takes the image into the average where `finite`. With the decay d and n images
+    /// before it, a ← a + (x − a)·(1 − d) / (1 − dⁿ⁺¹): the exponential mean without the
+    /// bias of its beginning.
+    fn average(&mut self, decay: f64, finite: &Tensor) -> Result<()> {
+        let power = self.power.f_mul_scalar(decay)?;
+        select(&self.power, finite, &power)?;
+        let share = power
+            .f_neg()?
+            .f_add_scalar(1.0)?
+            .f_reciprocal()?
+            .f_mul_scalar(1.0 - decay)?
+            .f_to_kind(Kind::Float)?;
+        let average = self.best_image.f_lerp_tensor(&self.image, &share)?;
+        select(&self.best_image, finite, &average)
+    }
+
+    /// Which image is the best one, from here on.
+    pub fn track(&mut self, tracking: Tracking) {
+        self.tracking = tracking;
+    }
+
+    pub fn tracking(&self) -> Tracking {
+        self.tracking
+    }
+
+    /// Lets the next finite loss be the lowest one, and the first of an average: from
+    /// here on the loss is another.
     ///
     /// # Errors
     /// When libtorch fails.
     pub fn restart(&mut self) -> Result<()> {
         let _ = self.best_total.f_fill_(f64::INFINITY)?;
+        let _ = self.power.f_fill_(1.0)?;
         Ok(())
     }
 
@@ -134,7 +179,15 @@ impl Iterate {
     }
 
     /// All that an observation or a step changes.
-    pub fn tensors(&self) -> [&Tensor; 5] {
+    pub fn tensors(&self) -> Vec<&Tensor> {
+        let mut tensors = self.always().to_vec();
+        if let Tracking::Average(_) = self.tracking {
+            tensors.push(&self.power);
+        }
+        tensors
+    }
+
+    fn always(&self) -> [&Tensor; 5] {
         [
             &self.image,
             &self.best_image,
@@ -147,7 +200,11 @@ impl Iterate {
     /// # Errors
     /// When libtorch fails.
     pub fn save(&self, state: &mut StateDict) -> Result<()> {
-        save(state, &NAMES, &self.tensors())
+        save(state, &NAMES, &self.always())?;
+        match self.tracking {
+            Tracking::Average(_) => save(state, &[POWER], &[&self.power]),
+            Tracking::Lowest | Tracking::Latest => Ok(()),
+        }
     }
 
     /// Adopts what was saved of an image of the same shape.
@@ -155,7 +212,11 @@ impl Iterate {
     /// # Errors
     /// When something is missing or of another shape.
     pub fn restore(&mut self, state: &StateDict) -> Result<()> {
-        restore(state, &NAMES, &self.tensors())
+        restore(state, &NAMES, &self.always())?;
+        match self.tracking {
+            Tracking::Average(_) => restore(state, &[POWER], &[&self.power]),
+            Tracking::Lowest | Tracking::Latest => Ok(()),
+        }
     }
 }
 

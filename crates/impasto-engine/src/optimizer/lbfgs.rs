@@ -19,7 +19,7 @@ use tch::{Kind, Tensor};
 use super::history::{self, History};
 use super::iterate::{Iterate, Observed, restore, save, scalar, select};
 use super::preconditioner::SpectralPreconditioner;
-use super::{Optimizer, Status};
+use super::{Optimizer, Status, Tracking};
 use crate::cuda::{self, Kernels, LbfgsState};
 use crate::layout::copied;
 use crate::state::StateDict;
@@ -139,19 +139,26 @@ impl Lbfgs {
         })
     }
 
+    /// The same, with this image as its best one.
+    #[must_use]
+    pub fn tracking(mut self, tracking: Tracking) -> Self {
+        self.iterate.track(tracking);
+        self
+    }
+
     /// Goes on from a checkpoint. Without its frozen tensors it starts its
     /// history anew, with steps as small as trouble has made them.
     ///
     /// # Errors
     /// When something is missing or of another shape than `like`.
-    pub fn restored(state: &StateDict, like: &Tensor) -> Result<Self> {
+    pub fn restored(state: &StateDict, like: &Tensor, tracking: Tracking) -> Result<Self> {
         let capacity = state.number("lbfgs.capacity")?;
         if !(1.0..=1e6).contains(&capacity) {
             return Err(EngineError::Torch(format!(
                 "the checkpoint's L-BFGS has a history of {capacity} steps"
             )));
         }
-        let mut lbfgs = Self::new(like, 0.0, capacity as usize)?;
+        let mut lbfgs = Self::new(like, 0.0, capacity as usize)?.tracking(tracking);
         lbfgs.iterate.restore(state)?;
         restore(state, &NAMES, &lbfgs.points())?;
         restore(state, &history::NAMES, &lbfgs.history.tensors())?;
@@ -246,7 +253,13 @@ impl Lbfgs {
             .f_add(&slack)?
             .f_add(&promised.f_mul_scalar(ARMIJO)?)?;
         let finite = failed.f_logical_not()?;
-        let accepted = total.f_le_tensor(&enough)?.f_logical_and(&finite)?;
+        let accepted = match self.iterate.tracking() {
+            // A gradient that is not the total's may well lead to a higher one.
+            Tracking::Latest => finite.shallow_clone(),
+            Tracking::Lowest | Tracking::Average(_) => {
+                total.f_le_tensor(&enough)?.f_logical_and(&finite)?
+            }
+        };
         let improved = total.f_lt_tensor(&before.f_sub(&slack)?)?;
         let rejected = accepted.f_logical_not()?.f_logical_and(&finite)?;
         let patient = self.rejected.f_lt(f64::from(MAX_REJECTED))?;
@@ -367,7 +380,9 @@ impl Lbfgs {
         gradient: &Tensor,
         total: &Tensor,
     ) -> Result<()> {
-        if let Some(kernels) = kernels {
+        // The kernels know no other best image than that with the lowest total.
+        let lowest = self.iterate.tracking() == Tracking::Lowest;
+        if let Some(kernels) = kernels.filter(|_| lowest) {
             self.history.grow(i64::MAX)?;
             let state = LbfgsState {
                 image: &self.iterate.image,

@@ -15,7 +15,7 @@ pub(super) mod lbfgs;
 pub(super) mod preconditioner;
 
 use adam::Adam;
-use impasto_core::preset::{self, OptimizerKind};
+use impasto_core::preset::{self, OptimizerKind, Preset};
 use lbfgs::Lbfgs;
 use tch::Tensor;
 
@@ -84,6 +84,28 @@ pub trait Optimizer: Send {
     fn save(&self, state: &mut StateDict) -> Result<()>;
 }
 
+/// Which image is the best one, and so the result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tracking {
+    /// The one with the lowest total.
+    Lowest,
+    /// The latest: where the gradient is that of no total. L-BFGS then accepts every step.
+    Latest,
+    /// The exponential mean of all images with this decay.
+    Average(f64),
+}
+
+impl Tracking {
+    /// What a preset wants.
+    pub fn of(preset: &Preset) -> Self {
+        match preset.averages() {
+            Some(decay) => Self::Average(decay),
+            None if preset.normalize_gradients => Self::Latest,
+            None => Self::Lowest,
+        }
+    }
+}
+
 /// What became of a step, as the host reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -129,10 +151,11 @@ pub fn build(
     image: &Tensor,
     rate: f64,
     history: usize,
+    tracking: Tracking,
 ) -> Result<Box<dyn Optimizer>> {
     Ok(match kind {
-        OptimizerKind::Lbfgs => Box::new(Lbfgs::new(image, rate, history)?),
-        OptimizerKind::Adam => Box::new(Adam::new(image, rate)?),
+        OptimizerKind::Lbfgs => Box::new(Lbfgs::new(image, rate, history)?.tracking(tracking)),
+        OptimizerKind::Adam => Box::new(Adam::new(image, rate)?.tracking(tracking)),
     })
 }
 
@@ -145,10 +168,11 @@ pub fn restored(
     optimizer: &preset::Optimizer,
     state: &StateDict,
     like: &Tensor,
+    tracking: Tracking,
 ) -> Result<Box<dyn Optimizer>> {
     Ok(match optimizer.kind {
-        OptimizerKind::Lbfgs => Box::new(Lbfgs::restored(state, like)?),
-        OptimizerKind::Adam => Box::new(Adam::restored(state, like)?),
+        OptimizerKind::Lbfgs => Box::new(Lbfgs::restored(state, like, tracking)?),
+        OptimizerKind::Adam => Box::new(Adam::restored(state, like, tracking)?),
     })
 }
 

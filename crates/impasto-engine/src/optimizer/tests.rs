@@ -45,7 +45,8 @@ fn broken(gradient: &Tensor, value: f64) -> Tensor {
 }
 
 fn both(image: &Tensor) -> [Box<dyn Optimizer>; 2] {
-    [OptimizerKind::Adam, OptimizerKind::Lbfgs].map(|kind| build(kind, image, 0.05, 4).unwrap())
+    [OptimizerKind::Adam, OptimizerKind::Lbfgs]
+        .map(|kind| build(kind, image, 0.05, 4, Tracking::Lowest).unwrap())
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn tensors_stay_where_they_are() {
         assert!(optimizer.keep(&other).is_err());
     }
     for kind in [OptimizerKind::Adam, OptimizerKind::Lbfgs] {
-        assert!(build(kind, &image.to_kind(Kind::Half), 0.02, 4).is_err());
+        assert!(build(kind, &image.to_kind(Kind::Half), 0.02, 4, Tracking::Lowest).is_err());
     }
 }
 
@@ -120,7 +121,7 @@ fn channels_last_images_keep_their_layout() {
 fn what_was_saved_goes_on_bit_by_bit() {
     for kind in [OptimizerKind::Adam, OptimizerKind::Lbfgs] {
         for after in [0, 1, 5, 12] {
-            let mut unbroken = build(kind, &start(Device::Cpu), 0.5, 4).unwrap();
+            let mut unbroken = build(kind, &start(Device::Cpu), 0.5, 4, Tracking::Lowest).unwrap();
             let walk = |optimizer: &mut dyn Optimizer, steps: i32| {
                 for _ in 0..steps {
                     let (total, gradient) = bowl(optimizer.image());
@@ -132,7 +133,8 @@ fn what_was_saved_goes_on_bit_by_bit() {
             unbroken.save(&mut state).unwrap();
             let state = StateDict::read(state.write().unwrap()).unwrap();
             let settings = preset::Optimizer::new(kind);
-            let mut resumed = restored(&settings, &state, &start(Device::Cpu)).unwrap();
+            let mut resumed =
+                restored(&settings, &state, &start(Device::Cpu), Tracking::Lowest).unwrap();
             walk(unbroken.as_mut(), 10);
             walk(resumed.as_mut(), 10);
             assert_eq!(resumed.image(), unbroken.image(), "{kind:?} after {after}");

@@ -128,7 +128,9 @@ mod tests {
             .unwrap(),
             content: source.clone(),
             style: source,
+            more_styles: Vec::new(),
             start: None,
+            masks: Vec::new(),
             compute: Compute {
                 device: DeviceChoice::Cpu,
                 shortage,

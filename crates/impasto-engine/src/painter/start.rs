@@ -5,7 +5,7 @@ use impasto_core::picture::Picture;
 use impasto_core::preset::Start;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::Painter;
 use crate::pixels::{rescaled, tensor_of};
@@ -33,16 +33,34 @@ impl Painter {
     /// The image to begin with, at the first scale's size.
     pub(super) fn first_image(&mut self, size: Size) -> Result<Tensor> {
         let pictures = &mut self.pictures;
-        match (&self.job.preset.start, &mut pictures.start) {
-            (Start::Noise, _) => match noise(size, self.job.preset.seed) {
-                Some(picture) => tensor_of(&picture, self.device),
-                None => Err(EngineError::Torch("a scale without pixels".to_owned())),
-            },
-            (Start::Style, _) => covering(&mut pictures.style, size),
-            (Start::File(_), Some(start)) => covering(start, size),
-            (Start::Content | Start::File(_), _) => pictures.content.at(size.width, size.height),
+        let preset = &self.job.preset;
+        let noise = || match noise(size, preset.seed) {
+            Some(picture) => tensor_of(&picture, self.device),
+            None => Err(EngineError::Torch("a scale without pixels".to_owned())),
+        };
+        let image = match (&preset.start, &mut pictures.start) {
+            (Start::Noise, _) => return noise(),
+            (Start::Style, _) => covering(&mut pictures.styles[0], size)?,
+            (Start::Colour(colour), _) => plain(*colour, size, self.device)?,
+            (Start::File(_), Some(start)) => covering(start, size)?,
+            (Start::Content | Start::File(_), _) => pictures.content.at(size.width, size.height)?,
+        };
+        match preset.start_noise {
+            0.0 => Ok(image),
+            share => Ok(image.f_lerp(&noise()?, share)?),
         }
     }
+}
+
+/// One colour everywhere.
+fn plain(colour: [u8; 3], size: Size, device: Device) -> Result<Tensor> {
+    let colour = colour.map(|value| f32::from(value) / 255.0);
+    let shape = [1, 3, i64::from(size.height), i64::from(size.width)];
+    let colour = Tensor::f_from_slice(&colour)?.f_view([1, 3, 1, 1])?;
+    Ok(colour
+        .f_to_device(device)?
+        .f_expand(shape, false)?
+        .f_contiguous()?)
 }
 
 /// White noise about a middle grey, the same for the same seed on every

@@ -127,6 +127,23 @@ fn no_setting_makes_a_change_panic() {
         "schedule.0.size=300",
         "schedule=[{size: 256, iterations: 100}]",
         "optimizer={kind: adam}",
+        "style.statistic=covariance",
+        "style.statistic.relu3_1=histogram",
+        "style.statistic={default: mean-std, relu1_1: gram}",
+        "style.scale=[0.5, 2]",
+        "style.blend_weights=[0.7, 0.3]",
+        "style.blend=losses",
+        "style.shift=-1",
+        "content.laplacian=1e4",
+        "colour=match-cholesky",
+        "masks=[{file: a/sky.png, style: 2, region: b.png}]",
+        "smoothness.norm=nine-point",
+        "normalize_gradients=true",
+        "average=0.99",
+        "start=#80ff00",
+        "start_noise=0.25",
+        "finish={denoise: 0.5, grain: 0.1}",
+        "finish.saturation=-0.5",
     ] {
         for _ in 0..500 {
             let mut changed: Vec<char> = setting.chars().collect();
