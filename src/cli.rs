@@ -8,9 +8,11 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use impasto_core::job::{Compute, DeviceChoice, PrecisionChoice, Shortage};
+use impasto_core::preset::{OutputSettings, Scale};
 use impasto_weights::Convention;
 
 use self::runs::RunsCommand;
+use crate::outcome::Failure;
 use crate::tui::pane::Mode;
 use crate::tui::theme::Palette;
 
@@ -32,6 +34,7 @@ Examples:
   impasto demo
   impasto run photo.jpg painting.jpg
   impasto run photo.jpg painting.jpg -o result.png --preset bold --size 768
+  impasto finish result.png -o print.tif --depth 16 --denoise 0.4
   impasto attach
   impasto runs list
 
@@ -112,6 +115,7 @@ pub enum Command {
     Runs(RunsCommand),
     #[command(hide = true)]
     Engine(EngineArgs),
+    Finish(FinishArgs),
     Show(ShowArgs),
     #[command(subcommand)]
     Presets(PresetsCommand),
@@ -178,6 +182,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub size: Option<u32>,
 
+    /// Long side of the last scale in inches, at --dpi dots per inch [default: 300]
+    #[arg(long, value_name = "INCHES", conflicts_with = "size", value_parser = number_within::<0, 1000>)]
+    pub inches: Option<f64>,
+
     /// Iterations at every scale
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub iterations: Option<u32>,
@@ -185,6 +193,9 @@ pub struct RunArgs {
     /// Seed of the noise for `start: noise`
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+
+    #[command(flatten)]
+    pub written: OutputArgs,
 
     #[command(flatten)]
     pub compute: ComputeArgs,
@@ -199,6 +210,42 @@ pub struct RunArgs {
     /// dashboard: started, step, finished, failed and others
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+}
+
+/// The dots per inch of a print whose size is given without them.
+const DEFAULT_DPI: f64 = 300.0;
+
+impl RunArgs {
+    /// Every change to the preset, in order.
+    pub fn all_settings(&self) -> Vec<String> {
+        let mut settings = self.preset.all_settings();
+        settings.extend(self.written.settings());
+        if self.inches.is_some() && self.written.dpi.is_none() {
+            settings.push(format!("output.dpi={DEFAULT_DPI}"));
+        }
+        settings
+    }
+
+    /// The long side of the last scale in pixels, where one is given.
+    ///
+    /// # Errors
+    /// When a print would have too few or too many pixels.
+    pub fn long_side(&self) -> Result<Option<u32>, Failure> {
+        let Some(inches) = self.inches else {
+            return Ok(self.size);
+        };
+        let dpi = self.written.dpi.unwrap_or(DEFAULT_DPI);
+        let pixels = (inches * dpi).round();
+        if !(f64::from(Scale::MIN_SIZE)..=f64::from(Scale::MAX_SIZE)).contains(&pixels) {
+            return Err(Failure::Usage(format!(
+                "{inches} inches at {dpi} dots per inch are {pixels} pixels; the long side can \
+                 have {} to {}",
+                Scale::MIN_SIZE,
+                Scale::MAX_SIZE
+            )));
+        }
+        Ok(Some(pixels as u32))
+    }
 }
 
 /// Where a run is kept, and what becomes of it without a terminal.
@@ -396,6 +443,120 @@ pub struct DemoArgs {
     pub screen: ScreenArgs,
 }
 
+/// How the file of a picture is written.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OutputArgs {
+    /// Bits a channel: 8, or 16 for PNG and TIFF
+    #[arg(long, value_name = "BITS", value_parser = ["8", "16"], help_heading = "Output")]
+    pub depth: Option<String>,
+
+    /// Quality of a JPEG, 1 to 100
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Output")]
+    pub quality: Option<u32>,
+
+    /// Dots per inch, written into the file for printing
+    #[arg(long, value_name = "DPI", value_parser = number_within::<1, 10_000>, help_heading = "Output")]
+    pub dpi: Option<f64>,
+}
+
+impl OutputArgs {
+    /// The same as `--set KEY=VALUE`.
+    fn settings(&self) -> Vec<String> {
+        let depth = self
+            .depth
+            .iter()
+            .map(|depth| format!("output.depth={depth}"));
+        let quality = self
+            .quality
+            .map(|quality| format!("output.quality={quality}"));
+        let dpi = self.dpi.map(|dpi| format!("output.dpi={dpi}"));
+        depth.chain(quality).chain(dpi).collect()
+    }
+}
+
+impl From<&OutputArgs> for OutputSettings {
+    fn from(args: &OutputArgs) -> Self {
+        let default = Self::default();
+        Self {
+            depth: args
+                .depth
+                .as_deref()
+                .map_or(default.depth, |depth| match depth {
+                    "16" => 16,
+                    _ => 8,
+                }),
+            quality: args.quality.unwrap_or(default.quality),
+            dpi: args.dpi.unwrap_or(default.dpi),
+        }
+    }
+}
+
+/// A number between two bounds.
+fn number_within<const LEAST: i64, const MOST: i64>(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (LEAST as f64..=MOST as f64).contains(&number) => Ok(number),
+        _ => Err(format!("expected a number from {LEAST} to {MOST}")),
+    }
+}
+
+/// Finish a painted picture: noise, colours, edges, grain
+///
+/// Changes a picture without painting again. The same can be done in a preset's section
+/// `finish`, also while a picture is painted. All numbers are 0 unless given: no
+/// change.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto finish result.png -o print.tif --depth 16 --dpi 300 --denoise 0.4
+  impasto finish result.png -o soft.png --saturation -0.3 --grain 0.2
+  impasto finish result.png -o kept.png --match-colours 0.7 --content photo.jpg
+  impasto finish 20260314-092653-photo-painting --sharpen 0.5")]
+pub struct FinishArgs {
+    /// A picture, or the name of a run whose picture is meant
+    #[arg(value_name = "PICTURE|RUN")]
+    pub picture: PathBuf,
+
+    /// Where to save the picture [default: PICTURE-finished.png here, with a number if
+    /// that exists]
+    #[arg(short, long = "output", value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+
+    /// Noise reduction that keeps strokes, 0 to 1
+    #[arg(long, value_name = "N", default_value_t, value_parser = number_within::<0, 1>)]
+    pub denoise: f64,
+
+    /// How far the colours go to those of the content, 0 to 1
+    #[arg(long, value_name = "N", default_value_t, value_parser = number_within::<0, 1>)]
+    pub match_colours: f64,
+
+    /// The content picture for --match-colours [default: that of the run]
+    #[arg(long, value_name = "PICTURE")]
+    pub content: Option<PathBuf>,
+
+    /// -1 (darker) to 1 (lighter)
+    #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true, value_parser = number_within::<-1, 1>)]
+    pub brightness: f64,
+
+    /// -1 (none) to 1 (double)
+    #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true, value_parser = number_within::<-1, 1>)]
+    pub contrast: f64,
+
+    /// -1 (grey) to 1 (double)
+    #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true, value_parser = number_within::<-1, 1>)]
+    pub saturation: f64,
+
+    /// Sharper edges, 0 to 2
+    #[arg(long, value_name = "N", default_value_t, value_parser = number_within::<0, 2>)]
+    pub sharpen: f64,
+
+    /// Film grain, 0 to 1
+    #[arg(long, value_name = "N", default_value_t, value_parser = number_within::<0, 1>)]
+    pub grain: f64,
+
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// Show a picture in the terminal
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -504,7 +665,8 @@ pub struct ImportArgs {
 #[command(after_help = "\
 Examples:
   impasto measure result.png photo.jpg painting.jpg
-  impasto measure result.png photo.jpg painting.jpg --preset neural-style --json")]
+  impasto measure result.png photo.jpg painting.jpg --preset neural-style --json
+  impasto measure result.png photo.jpg painting.jpg --scores")]
 pub struct MeasureArgs {
     /// The picture to measure
     pub image: PathBuf,
@@ -525,6 +687,11 @@ pub struct MeasureArgs {
 
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    /// Print scores too, which no preset optimises: how near the picture is to
+    /// style and content by VGG-16 and by its colours. Lower is nearer
+    #[arg(long)]
+    pub scores: bool,
 
     /// Print JSON: each layer's loss before weights, smoothness, and the
     /// weighted total

@@ -303,10 +303,14 @@ impl Display {
                 }
             }
             Event::Started { device, job, .. } => {
+                let styles = std::iter::once(&job.style).chain(&job.more_styles);
+                let styles: Vec<String> = styles
+                    .map(|style| display_path(Path::new(&style.file)))
+                    .collect();
                 self.line(&format!(
                     "painting {} in the style of {} with preset {} on {device}",
                     display_path(Path::new(&job.content.file)),
-                    display_path(Path::new(&job.style.file)),
+                    styles.join(" and "),
                     display_path(Path::new(&job.preset.name)),
                 ));
             }

@@ -1,7 +1,8 @@
 //! `impasto attach`: the dashboard on a run that is being painted.
 
 use impasto_core::job::{PictureFile, Plan};
-use impasto_runs::{Run, RunEntry, RunError, RunStatus, Runs};
+use impasto_core::preset::Mask;
+use impasto_runs::{Copied, Run, RunEntry, RunError, RunStatus, Runs};
 use impasto_service::engine_process;
 use impasto_service::ipc::Role;
 
@@ -85,5 +86,15 @@ pub fn attached_run(run: &Run) -> AttachedRun {
         },
         content: record.content.file.clone(),
         styles: record.styles().map(|style| style.file.clone()).collect(),
+        masks: (record.preset.masks.iter().zip(&record.masks))
+            .map(|(mask, copied)| {
+                let copy = |copied: &Copied| run.inputs_folder().join(&copied.copy);
+                Mask {
+                    file: copy(&copied.mask),
+                    style: mask.style,
+                    region: copied.region.as_ref().map(copy),
+                }
+            })
+            .collect(),
     }
 }

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use impasto_core::job::{Compute, Job, Overrides, PictureFile, Plan, check_size};
 use impasto_core::picture::{self, Picture};
 use impasto_core::preset::{Preset, Scale};
+use impasto_core::text::number;
 use impasto_engine::loss::{Losses, Weighted};
 use impasto_engine::measure::measure as losses_of;
+use impasto_engine::scores::{Scores, scores};
 use impasto_weights::check_network;
 use serde_json::json;
 
@@ -24,19 +26,56 @@ pub fn measure(args: &MeasureArgs) -> Outcome {
     let job = job(args, preset, &image)?;
     let preset = &job.preset;
     let (losses, weighted) = losses_of(&image, &job)?;
+    let scores = match args.scores {
+        true => Some(scores_of(&image, &job)?),
+        false => None,
+    };
     let text = if args.json {
-        let json = json!({
+        let mut json = json!({
             "content": losses.layers.content,
             "style": losses.layers.style,
             "laplacian": losses.layers.laplacian,
             "smoothness": losses.smoothness,
             "total": weighted.total,
         });
+        if let (Some(scores), Some(json)) = (scores, json.as_object_mut()) {
+            json.insert("scores".to_owned(), json!(scores));
+        }
         format!("{json}\n")
     } else {
-        table(preset, &losses, &weighted)
+        let mut text = table(preset, &losses, &weighted);
+        if let Some(scores) = scores {
+            text += &format!("\n{}", score_table(&scores));
+        }
+        text
     };
     Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+/// The scores of an image against the content and the styles of a job.
+pub fn scores_of(image: &Picture, job: &Job) -> Result<Scores, Failure> {
+    let shares = job.preset.style.shares(job.styles().count());
+    let styles = job.styles().map(|style| &style.picture).zip(shares);
+    let styles: Vec<(&Picture, f64)> = styles.collect();
+    Ok(scores(image, &job.content.picture, &styles)?)
+}
+
+/// A row for every score, with what it says.
+fn score_table(scores: &Scores) -> String {
+    let mut text = format!("{:<26}{:>12}  {}\n", "score", "value", "lower means");
+    for (name, value) in scores.all() {
+        let meaning = match name {
+            "style_gram" => "textures and colours more like the style's",
+            "style_wasserstein" => "features distributed more like the style's",
+            "style_frechet" => "the same in relu4_3, as SIFID",
+            "style_colours" => "colours more like the style's",
+            "content_features" => "the same things in the same places",
+            "content_self_similarity" => "the same structure, whatever it looks like",
+            _ => "colours more like the content's",
+        };
+        let _ = writeln!(text, "{name:<26}{:>12}  {meaning}", number(value, 4));
+    }
+    text
 }
 
 /// What the image is measured against: a job at its size.

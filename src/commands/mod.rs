@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod doctor;
 mod engine;
+mod finish;
 mod fit;
 pub mod keep;
 mod measure;
@@ -42,6 +43,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Resume(args) => resume::resume(&args),
         Command::Runs(command) => runs::runs(&command),
         Command::Engine(args) => engine::engine(&args),
+        Command::Finish(args) => finish::finish(&args),
         Command::Show(args) => show::show(&args),
         Command::Presets(command) => presets::presets(&command),
         Command::Weights(command) => weights::weights(&command),

@@ -21,8 +21,8 @@ use crate::tui;
 pub fn run(args: &RunArgs) -> Outcome {
     let styles = Styles::read(&args.styles)?;
     let overrides = Overrides {
-        settings: args.preset.all_settings(),
-        size: args.size,
+        settings: args.all_settings(),
+        size: args.long_side()?,
         iterations: args.iterations,
         seed: args.seed,
         blend_weights: styles.weights.clone(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use impasto_core::job::{Overrides, Plan, Size};
-use impasto_core::preset::{Layer, Preset, PresetEntry};
+use impasto_core::preset::{Layer, Preset, PresetEntry, Setting};
 use impasto_core::protocol::{Memory, Step};
 use impasto_core::text::display_path;
 
@@ -137,6 +137,8 @@ pub enum Overlay {
     /// Whether to stop the run, or to leave it to the process that paints it.
     Leave,
     Presets(PresetChooser),
+    /// The other keys of the preset, one by one.
+    Settings(SettingsEditor),
     SavePreset {
         name: String,
         error: Option<String>,
@@ -152,6 +154,15 @@ pub enum Overlay {
     Mistake(String),
     /// The run failed.
     Failure,
+}
+
+/// The list of settings, and a value being typed for the selected one.
+#[derive(Debug, Default)]
+pub struct SettingsEditor {
+    pub selected: usize,
+    pub typed: Option<String>,
+    /// Why the last value could not be set.
+    pub error: Option<String>,
 }
 
 /// The layers that a part of the preset lacks.
@@ -357,6 +368,19 @@ impl App {
     /// Whether the content's edges count, or did before they were edited.
     fn has_laplacian(&self) -> bool {
         self.preset.content.laplacian > 0.0 || self.base.content.laplacian > 0.0
+    }
+
+    /// The keys of the preset that the list of settings has.
+    pub fn settings(&self) -> Vec<Setting> {
+        Setting::all(&self.preset, self.styles.len())
+    }
+
+    /// The one that is selected there.
+    pub fn selected_setting(&self) -> Option<Setting> {
+        match &self.overlay {
+            Some(Overlay::Settings(editor)) => self.settings().into_iter().nth(editor.selected),
+            _ => None,
+        }
     }
 
     /// The row that keys act on.

@@ -94,9 +94,9 @@ impl Chooser {
                         }
                         Effect::Paint {
                             content,
-                            style,
+                            styles,
                             preset,
-                        } => match self.plan(content, style, preset) {
+                        } => match self.plan(content, styles, preset) {
                             Ok(plan) => return Ok(ChooserExit::Paint(Box::new(plan))),
                             Err(why) => self.start.error = Some(why),
                         },
@@ -144,7 +144,10 @@ impl Chooser {
         Ok(())
     }
 
-    fn plan(&self, content: PathBuf, style: PathBuf, preset: String) -> Result<Plan, String> {
+    fn plan(&self, content: PathBuf, styles: Vec<PathBuf>, preset: String) -> Result<Plan, String> {
+        let mut styles = styles.into_iter();
+        // One is chosen, or painting would not be offered.
+        let style = styles.next().unwrap_or_default();
         let found = self.library.find(&preset);
         let found = found.map_err(|error| error.to_string())?;
         let output = unused_output(&content, &style).map_err(|error| error.to_string())?;
@@ -153,7 +156,7 @@ impl Chooser {
             output,
             content: PictureFile::At(content),
             style: PictureFile::At(style),
-            more_styles: Vec::new(),
+            more_styles: styles.map(PictureFile::At).collect(),
             compute: self.compute,
             preset_name: Some(preset),
             overrides: Overrides::default(),

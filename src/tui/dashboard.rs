@@ -117,6 +117,8 @@ impl<'a> Dashboard<'a> {
                 .map(|style| display_path(style.as_ref()))
                 .collect(),
         });
+        // To look at: the originals may be gone.
+        dashboard.plan.preset.masks = attached_run.masks;
         dashboard.take_up(started);
         dashboard
     }
@@ -319,6 +321,7 @@ impl<'a> Dashboard<'a> {
                 }
                 Loading::Content(picture) => self.picture.set_content(picture),
                 Loading::Style(picture) => self.picture.set_style(picture),
+                Loading::Masks(picture) => self.picture.set_masks(picture),
                 Loading::Unseen(problem) => self.note(problem, true),
                 Loading::Failed(message) => return Some(ExitReason::Unread(message)),
                 Loading::Done(job) => {

@@ -122,6 +122,8 @@ pub fn overlay_area(app: &App, window: Rect) -> Rect {
             (64, 7 + u16::try_from(lines).unwrap_or(u16::MAX).min(100))
         }
         Some(Overlay::Presets(_)) => (84, 26),
+        // Beside the picture, which shows what a setting does.
+        Some(Overlay::Settings(_)) => return beside_picture(app, window),
         Some(Overlay::Layers(chooser)) => (
             30,
             u16::try_from(chooser.layers.len() + 2).unwrap_or(u16::MAX),
@@ -145,6 +147,23 @@ pub fn overlay_area(app: &App, window: Rect) -> Rect {
     area
 }
 
+/// The area of the panes that are not the picture's; in a small window all of it.
+fn beside_picture(app: &App, window: Rect) -> Rect {
+    match places(app, window) {
+        Some(places) if !app.zoomed && window.width >= 80 => Rect {
+            x: places.picture.right(),
+            width: window.right().saturating_sub(places.picture.right()),
+            ..places.picture
+        },
+        _ => window,
+    }
+}
+
+/// The areas of the list and of the words below it in the overlay of settings.
+pub fn settings_rows(inner: Rect) -> [Rect; 2] {
+    Layout::vertical([Constraint::Min(0), Constraint::Length(2)]).areas(inner)
+}
+
 /// Which line of the overlay's list is at a position of the window.
 pub fn line_at(app: &App, window: Rect, at: Position) -> Option<usize> {
     let inner = overlay_area(app, window).inner(Margin::new(1, 1));
@@ -152,6 +171,10 @@ pub fn line_at(app: &App, window: Rect, at: Position) -> Option<usize> {
         Some(Overlay::Presets(chooser)) => {
             let [_, list, _] = preset_rows(inner);
             (list, chooser.selected, chooser.shown().len())
+        }
+        Some(Overlay::Settings(editor)) => {
+            let [list, _] = settings_rows(inner);
+            (list, editor.selected, app.settings().len())
         }
         Some(Overlay::Layers(chooser)) => (inner, chooser.selected, chooser.layers.len()),
         _ => return None,

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use impasto_core::job::{Job, PictureFile, Plan};
+use impasto_core::picture::{Picture, show_regions, side_by_side};
 
 use crate::tui::pane::PaneImage;
 
@@ -16,6 +17,8 @@ pub enum Loading {
     /// The pictures at the size for looking at.
     Content(PaneImage),
     Style(PaneImage),
+    /// The content with the masks over it.
+    Masks(PaneImage),
     /// A picture that is only to be looked at cannot be read.
     Unseen(String),
     /// All is read.
@@ -41,7 +44,10 @@ pub fn load(plan: Plan) -> io::Result<Receiver<Loading>> {
     let read = move || match plan.load(&mut |what| send(Loading::Step(what))) {
         Ok(job) => {
             send(Loading::Content(PaneImage::of(&job.content.picture)));
-            send(Loading::Style(PaneImage::of(&job.style.picture)));
+            send(Loading::Style(styles(&job)));
+            if let Some(masks) = masks(&job) {
+                send(Loading::Masks(masks));
+            }
             send(Loading::Done(Box::new(job)));
         }
         Err(error) => send(Loading::Failed(error.to_string())),
@@ -68,9 +74,37 @@ pub fn look(plan: Plan) -> io::Result<Receiver<Loading>> {
             // Whoever asked may be gone, and then nobody needs the pictures.
             let _ = outbox.send(message);
         }
+        let more = !plan.more_styles.is_empty() || !plan.preset.masks.is_empty();
+        // All of them, where there is more to be seen than these two.
+        if more && let Ok(job) = plan.load(&mut |_| {}) {
+            let _ = outbox.send(Loading::Style(styles(&job)));
+            if let Some(masks) = masks(&job) {
+                let _ = outbox.send(Loading::Masks(masks));
+            }
+        }
     };
     start(read)?;
     Ok(loading)
+}
+
+/// All styles in a row.
+fn styles(job: &Job) -> PaneImage {
+    let pictures: Vec<&Picture> = job.styles().map(|style| &style.picture).collect();
+    let row = match pictures[..] {
+        [_] => None,
+        _ => side_by_side(&pictures),
+    };
+    PaneImage::of(row.as_ref().unwrap_or(&job.style.picture))
+}
+
+/// The content with the masks over it, if there are any.
+fn masks(job: &Job) -> Option<PaneImage> {
+    let regions = job.preset.masks.iter().zip(&job.masks);
+    let regions: Vec<(&Picture, usize)> = regions
+        .map(|(mask, pictures)| (&pictures.mask.picture, mask.style))
+        .collect();
+    let content = &job.content.picture;
+    (!regions.is_empty()).then(|| PaneImage::of(&show_regions(content, &regions)))
 }
 
 fn start(read: impl FnOnce() + Send + 'static) -> io::Result<()> {

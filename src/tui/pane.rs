@@ -41,17 +41,20 @@ pub enum Shown {
     Style,
     /// The content picture left of a line, the painting right of it.
     Split,
+    /// The content picture with the region of each style in a colour.
+    Masks,
 }
 
 impl Shown {
-    /// The next in a round of all four.
+    /// The next in a round of all, the masks only where there are any.
     #[must_use]
-    pub fn next(self) -> Self {
+    pub fn next(self, has_masks: bool) -> Self {
         match self {
             Self::Painting => Self::Content,
             Self::Content => Self::Style,
             Self::Style => Self::Split,
-            Self::Split => Self::Painting,
+            Self::Split if has_masks => Self::Masks,
+            Self::Split | Self::Masks => Self::Painting,
         }
     }
 }
@@ -63,6 +66,7 @@ impl fmt::Display for Shown {
             Self::Content => "content",
             Self::Style => "style",
             Self::Split => "content and painting",
+            Self::Masks => "masks",
         })
     }
 }
@@ -74,6 +78,7 @@ pub struct Pane {
     painting: Option<Arc<RgbImage>>,
     content: Option<Arc<RgbImage>>,
     style: Option<Arc<RgbImage>>,
+    masks: Option<Arc<RgbImage>>,
     /// Counts what changed the scene.
     version: u64,
 
@@ -119,6 +124,7 @@ impl Pane {
             painting: None,
             content: None,
             style: None,
+            masks: None,
             version: 0,
             cells: Cells::default(),
             colours: if ascii { Colours::None } else { colours },
@@ -268,6 +274,18 @@ impl Pane {
     pub fn set_style(&mut self, picture: PaneImage) {
         self.style = picture.0;
         self.changed(&[Shown::Style]);
+    }
+
+    /// Takes the content picture with the masks over it.
+    pub fn set_masks(&mut self, picture: PaneImage) {
+        self.masks = picture.0;
+        self.changed(&[Shown::Masks]);
+    }
+
+    /// Whether there are masks to be shown.
+    #[must_use]
+    pub fn has_masks(&self) -> bool {
+        self.masks.is_some()
     }
 
     /// The size of preview to ask for when the pane is drawn into `area`: the
@@ -445,6 +463,7 @@ impl Pane {
             Shown::Painting => &self.painting,
             Shown::Content => &self.content,
             Shown::Style => &self.style,
+            Shown::Masks => &self.masks,
             Shown::Split => match (&self.content, &self.painting) {
                 (Some(left), Some(right)) => {
                     return Some(Scene::Split {

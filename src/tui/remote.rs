@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use impasto_core::job::{Job, Plan};
+use impasto_core::preset::Mask;
 use impasto_core::protocol::Link;
 use impasto_engine::worker;
 
@@ -62,6 +63,8 @@ pub struct AttachedRun {
     /// The file names of the content and the styles as the user knows them.
     pub content: String,
     pub styles: Vec<String>,
+    /// The preset's masks with the paths of the copies.
+    pub masks: Vec<Mask>,
 }
 
 /// The engine of this process.

@@ -62,6 +62,8 @@ pub struct Start {
     pub step: Choice,
     pub content: Slot,
     pub style: Slot,
+    /// Further styles, in the order in which they were added.
+    pub more_styles: Vec<PathBuf>,
     pub presets: Presets,
     pub gallery: Gallery,
     /// Facts worth knowing, a line each.
@@ -129,7 +131,8 @@ pub enum Effect {
     /// Paint. If that cannot begin, the reason belongs into [`Start::error`].
     Paint {
         content: PathBuf,
-        style: PathBuf,
+        /// One at least.
+        styles: Vec<PathBuf>,
         /// What to ask the library for.
         preset: String,
     },
@@ -139,7 +142,7 @@ pub enum Effect {
 }
 
 /// What the key for taking something does now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Next<'a> {
     /// Goes into the selected folder.
     Open(&'a Item),
@@ -149,7 +152,7 @@ pub enum Next<'a> {
     TakePreset(&'a Row, Choice),
     Paint {
         content: &'a Path,
-        style: &'a Path,
+        styles: Vec<&'a Path>,
         preset: &'a Row,
     },
     /// Nothing: the selected one cannot be used, for this reason.
@@ -184,6 +187,7 @@ impl Start {
             style,
             presets: Presets::new(preset.unwrap_or_else(|| "default".to_owned())),
             gallery: Gallery::default(),
+            more_styles: Vec::new(),
             notes: Vec::new(),
             error: None,
             help: None,
@@ -234,14 +238,20 @@ impl Start {
         };
         match (&row.description, &self.content.chosen, &self.style.chosen) {
             (Err(error), _, _) => Next::Broken(error),
-            (Ok(_), Some(content), Some(style)) => Next::Paint {
+            (Ok(_), Some(content), Some(_)) => Next::Paint {
                 content,
-                style,
+                styles: self.styles(),
                 preset: row,
             },
             (Ok(_), None, _) => Next::TakePreset(row, Choice::Content),
             (Ok(_), _, None) => Next::TakePreset(row, Choice::Style),
         }
+    }
+
+    /// The styles that are chosen, in their order.
+    pub fn styles(&self) -> Vec<&Path> {
+        let all = self.style.chosen.iter().chain(&self.more_styles);
+        all.map(PathBuf::as_path).collect()
     }
 
     /// The first picture that is not chosen yet, else the preset.
@@ -257,7 +267,11 @@ impl Start {
     fn pictures(&self) -> Vec<PathBuf> {
         let selected = self.slot(self.step).and_then(Slot::picture);
         let chosen = [&self.content.chosen, &self.style.chosen];
-        let chosen = chosen.into_iter().flatten().cloned();
+        let chosen = chosen
+            .into_iter()
+            .flatten()
+            .chain(&self.more_styles)
+            .cloned();
         selected.into_iter().chain(chosen).collect()
     }
 }

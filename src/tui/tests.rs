@@ -248,6 +248,23 @@ fn a_broken_line_is_reported() {
 }
 
 #[test]
+fn settings_screens() {
+    let mut app = running();
+    press(&mut app, KeyCode::Char('e'));
+    press(&mut app, KeyCode::Down);
+    press(&mut app, KeyCode::Right);
+    snapshots("settings", &app);
+}
+
+#[test]
+fn several_styles_are_named_and_weighed() {
+    let mut app = running();
+    app.styles = vec!["night.jpg".to_owned(), "a-wave-of-kanagawa.jpg".to_owned()];
+    app.preset.content.laplacian = 100.0;
+    snapshots("styles", &app);
+}
+
+#[test]
 fn restart_screens() {
     let mut app = running();
     let other = Preset {

@@ -6,6 +6,7 @@ mod keys;
 mod mouse;
 mod overlays;
 mod remote;
+mod settings;
 #[cfg(test)]
 mod tests;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{Input, Size};
 use crate::picture::Picture;
-use crate::preset::Preset;
+use crate::preset::{OutputSettings, Preset};
 use crate::protocol::Step;
 
 /// The progress of a run.
@@ -111,7 +111,12 @@ pub trait PictureStore: Send {
     ///
     /// # Errors
     /// When it cannot be written, in words for the user.
-    fn save_result(&self, picture: &Picture, recipe: &str) -> Result<PathBuf, String>;
+    fn save_result(
+        &self,
+        picture: &Picture,
+        recipe: &str,
+        settings: &OutputSettings,
+    ) -> Result<PathBuf, String>;
 
     /// Saves the picture as it is after `iteration`. Returns where it is.
     ///
@@ -122,6 +127,7 @@ pub trait PictureStore: Send {
         iteration: u32,
         picture: &Picture,
         recipe: &str,
+        settings: &OutputSettings,
     ) -> Result<PathBuf, String>;
 }
 

@@ -1,6 +1,8 @@
 //! How much memory painting takes, and how to paint with what there is.
 
-use impasto_core::preset::{Layer, OptimizerKind, Pooling, Preset};
+use std::collections::BTreeSet;
+
+use impasto_core::preset::{Layer, OptimizerKind, Pooling, Preset, Statistic};
 
 use super::precision::Precision;
 use super::tiles::margin;
@@ -128,7 +130,18 @@ impl Workload<'_> {
         let image = 5 * of_picture;
         let targets = self.targets(picture);
         let seen = |size| self.seen(size, tile);
-        let iteration = image + optimizer + self.pass(seen(picture), tile.is_some());
+        // In tiles, the differences of all histograms wait for the second pass.
+        let waiting: u64 = match tile {
+            None => 0,
+            Some(_) => self
+                .histograms()
+                .map(|layer| 2 * self.ranked(layer, picture))
+                .sum(),
+        };
+        let iteration = image
+            + optimizer
+            + self.pass(seen(picture), tile.is_some())
+            + self.compared(picture).max(waiting);
         // While targets are computed there are the pictures at this size, as
         // pixels and as tensors, but no optimizer yet.
         let look = 2 * of_picture
@@ -162,10 +175,49 @@ impl Workload<'_> {
         }
     }
 
-    /// The content's feature maps that the losses compare with.
+    /// The content's feature maps that the losses compare with, and the sorted values of
+    /// the style for histograms, in float32, for each region.
     fn targets(&self, picture: (u32, u32)) -> u64 {
         let layers = self.preset.content.layers.keys();
-        layers.map(|layer| self.map(*layer, wide(picture))).sum()
+        let content: u64 = layers.map(|layer| self.map(*layer, wide(picture))).sum();
+        let histograms: u64 = self
+            .histograms()
+            .map(|layer| self.ranked(layer, picture))
+            .sum();
+        content + self.regions() * histograms
+    }
+
+    /// The layers whose histograms are compared.
+    fn histograms(&self) -> impl Iterator<Item = Layer> {
+        let style = &self.preset.style;
+        let layers = style.layers.keys().copied();
+        layers.filter(|layer| style.statistic.of(*layer) == Statistic::Histogram)
+    }
+
+    /// A layer's values in float32.
+    fn ranked(&self, layer: Layer, picture: (u32, u32)) -> u64 {
+        self.map(layer, wide(picture)) / self.element() * 4
+    }
+
+    /// How many regions of the picture there are, at the least.
+    fn regions(&self) -> u64 {
+        let masked = self.preset.masks.iter().map(|mask| mask.style);
+        1 + masked.collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// What a layer's statistics take beside its map while they are compared: the
+    /// differences of a histogram, for all of a picture; a map with the weights of a mask,
+    /// or the gradient that is normalised.
+    fn compared(&self, picture: (u32, u32)) -> u64 {
+        let differences = self
+            .histograms()
+            .map(|layer| 2 * self.ranked(layer, picture));
+        let copies = self.preset.normalize_gradients || !self.preset.masks.is_empty();
+        let layers = self.preset.style.layers.keys();
+        let copied = layers
+            .filter(|_| copies)
+            .map(|layer| 2 * self.map(*layer, wide(picture)));
+        differences.chain(copied).max().unwrap_or(0)
     }
 
     /// A forward pass that keeps nothing: a map, the one before, and what goes

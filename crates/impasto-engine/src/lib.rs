@@ -43,6 +43,7 @@ pub mod preview;
 pub mod products;
 pub mod recorder;
 pub mod scalars;
+pub mod scores;
 pub mod slices;
 pub mod source_picture;
 pub mod state;

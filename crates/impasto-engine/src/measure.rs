@@ -29,7 +29,7 @@ pub fn measure(image: &Picture, job: &Job) -> Result<(Losses, Weighted)> {
         let preset = &job.preset;
         let vgg = network_for(preset, device, precision)?;
         let images = Pictures::new(job, device)?.at(preset, image.size())?;
-        let targets = Targets::new(&vgg, preset, &images, None, &mut |_| {})?;
+        let targets = Targets::new(&vgg, preset, &images, None, &mut |_| {})?.for_composed();
         let evaluation = evaluate(&vgg, preset, &targets, &tensor_of(image, device)?, None)?;
         Ok((evaluation.losses, evaluation.weighted))
     })

@@ -1,11 +1,11 @@
 //! The memory that a job has where it is painted, and what fits in it.
 
 use impasto_core::job::{Job, Size};
-use impasto_core::picture::fit_long_side;
 use impasto_core::preset::{Layer, OptimizerKind};
 use tch::Device;
 
 use super::budget::{Layout, Workload};
+use super::pictures::style_size;
 use super::precision::Precision;
 use super::{device, memory};
 
@@ -91,12 +91,16 @@ impl<'a> MemoryPlan<'a> {
         }
     }
 
-    /// The picture and the style at this size.
+    /// The picture and the largest style at this size.
     fn sides(&self, size: Size) -> ((u32, u32), (u32, u32)) {
-        let style = &self.job.style.picture;
-        let long_side = size.width.max(size.height);
-        let style = fit_long_side(style.width(), style.height(), long_side);
-        ((size.width, size.height), style)
+        let picture = (size.width, size.height);
+        let sizes = self.job.styles().enumerate().map(|(index, style)| {
+            style_size(&self.job.preset, index, style.picture.size(), picture)
+        });
+        let pixels = |size: &(u32, u32)| u64::from(size.0) * u64::from(size.1);
+        // The largest is looked at by itself, like the others.
+        let largest = sizes.max_by_key(pixels);
+        (picture, largest.unwrap_or(picture))
     }
 }
 

@@ -16,6 +16,7 @@ use tch::{Device, Tensor};
 
 use super::accelerator::Stream;
 use super::descent::{self, Descent, DeviceContext, Images, Outcome, Outcomes, Scene};
+use super::evaluate::evaluate;
 use super::memory_plan::MemoryPlan;
 use super::network::Vgg;
 use super::optimizer::Tracking;
@@ -442,7 +443,8 @@ impl Painter {
             timing::mark(&format!("first losses of scale {}", scale + 1));
         }
         let best = self.best.as_ref();
-        if best.is_none_or(|best| evaluated.total < best.total) {
+        let latest = Tracking::of(&self.job.preset) == Tracking::Latest;
+        if latest || best.is_none_or(|best| evaluated.total < best.total) {
             self.best = Some(evaluated.clone());
         }
         let step = match &self.accepted {
@@ -463,6 +465,31 @@ impl Painter {
     /// losses; none before there is one, and until the next one after a change.
     pub fn best_step(&self) -> Option<&Step> {
         self.best.as_ref()
+    }
+
+    /// The step of the picture that is saved, with its losses: the best one or, where the
+    /// picture is an average, that of the latest iteration with the losses of the average,
+    /// which nobody has evaluated yet.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn saved_step(&self) -> Result<Option<Step>> {
+        let preset = &self.job.preset;
+        let (Some(_), Some(latest), Some(image)) =
+            (preset.averages(), &self.accepted, self.shown())
+        else {
+            return Ok(self.best.clone());
+        };
+        let stream = self.place.stream;
+        let found = stream.run(|| evaluate(&self.vgg, preset, &self.targets, image, self.tile))?;
+        Ok(Some(Step {
+            content: found.weighted.content,
+            style: found.weighted.style,
+            smoothness: found.weighted.smoothness,
+            total: found.weighted.total,
+            layers: found.losses.layers,
+            ..latest.clone()
+        }))
     }
 
     /// Goes on with other weights, layers, pooling or optimizer. Returns the
@@ -629,6 +656,7 @@ fn is_presentation(new: &Preset, old: &Preset) -> bool {
         description: new.description.clone(),
         colour,
         finish: new.finish,
+        output: new.output,
         ..old.clone()
     };
     presented == *new && old != new

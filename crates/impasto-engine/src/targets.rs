@@ -134,6 +134,12 @@ impl Targets {
         Ok(targets)
     }
 
+    /// The same for images that are composed already: the saved picture of a run.
+    #[must_use]
+    pub fn for_composed(self) -> Self {
+        Self { kept: None, ..self }
+    }
+
     /// The image as it is evaluated and shown: with the content where nothing is painted.
     ///
     /// # Errors

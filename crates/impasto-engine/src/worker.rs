@@ -17,8 +17,8 @@ use crossbeam_channel::{
 use impasto_core::checkpoint::{Checkpoint, RunStorage};
 use impasto_core::job::{Job, MaskPictures, Painted, Recipe, go_on_from};
 use impasto_core::picture::{self, Picture};
-use impasto_core::preset::{Mask, Preset, Start};
-use impasto_core::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom};
+use impasto_core::preset::{Mask, OutputSettings, Preset, Start};
+use impasto_core::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom, Step};
 use impasto_core::timing;
 use impasto_weights::check_network;
 
@@ -401,7 +401,7 @@ impl<'a> Worker<'a> {
                     Some(writer) if output.as_os_str().is_empty() => {
                         let snapshot = self.picture_and_recipe();
                         snapshot.and_then(|(picture, recipe)| {
-                            writer.save_snapshot(iteration, &picture, &recipe)
+                            writer.save_snapshot(iteration, &picture, &recipe, self.settings())
                         })
                     }
                     _ => self.save(&output).map(|()| output.clone()),
@@ -529,7 +529,7 @@ impl<'a> Worker<'a> {
                 iterations: self.painter.iteration(),
                 elapsed,
                 stopped: self.mode == Mode::Stopping,
-                saved: self.painter.best_step().cloned().map(Box::new),
+                saved: self.saved_step().map(Box::new),
             },
             (Ok(()), (output, Some(message))) => Event::Failed {
                 message,
@@ -549,6 +549,12 @@ impl<'a> Worker<'a> {
             }
         };
         self.channels.send(event);
+    }
+
+    /// The step of the picture that is saved.
+    fn saved_step(&self) -> Option<Step> {
+        let step = self.painter.saved_step();
+        step.unwrap_or_else(|_| self.painter.best_step().cloned())
     }
 
     /// Saves the picture. Where it can be saved nowhere, a run that is kept on
@@ -593,8 +599,9 @@ impl<'a> Worker<'a> {
             Err(problem) => return (None, Some(problem)),
         };
         let writer = self.writer.as_ref();
-        let kept = writer.and_then(|writer| writer.save_result(&picture, &recipe).ok());
-        match picture::save(&picture, output, Some(&recipe)) {
+        let kept =
+            writer.and_then(|writer| writer.save_result(&picture, &recipe, self.settings()).ok());
+        match picture::save_with(&picture, output, Some(&recipe), self.settings()) {
             Ok(()) => (Some(output.clone()), None),
             Err(error) => (kept, Some(error.to_string())),
         }
@@ -620,7 +627,13 @@ impl<'a> Worker<'a> {
 
     fn save(&self, output: &Path) -> Result<(), String> {
         let (picture, recipe) = self.picture_and_recipe()?;
-        picture::save(&picture, output, Some(&recipe)).map_err(|error| error.to_string())
+        picture::save_with(&picture, output, Some(&recipe), self.settings())
+            .map_err(|error| error.to_string())
+    }
+
+    /// How pictures are written.
+    fn settings(&self) -> &OutputSettings {
+        &self.painter.job().preset.output
     }
 
     fn picture_and_recipe(&self) -> Result<(Picture, String), String> {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use impasto_core::checkpoint::{Checkpoint, RunStorage};
-use impasto_core::job::{Compute, DeviceChoice, Job};
+use impasto_core::job::{Compute, DeviceChoice, Job, MaskPictures};
 use impasto_core::preset::{Optimizer, OptimizerKind, Preset, Scale, Start};
 use impasto_core::protocol::{Command, Event, Link, Step};
 use impasto_engine::worker;
@@ -39,6 +39,35 @@ fn job(kind: OptimizerKind, folder: &Path) -> Job {
         },
         output: folder.join("out.png"),
     }
+}
+
+/// The same with all that a run may have to remember besides: other statistics, several
+/// styles, a mask, and the mean of all images or the latest one as the result.
+fn artful(kind: OptimizerKind, folder: &Path) -> Job {
+    let mut job = job(kind, folder);
+    let settings = [
+        "style.statistic={relu1_1: histogram, relu2_1: mean-std, relu3_1: covariance}",
+        "style.blend_weights=[2, 1]",
+        "style.shift=-1",
+        "content.laplacian=100",
+        "smoothness.norm=nine-point",
+        "masks=[{file: mask.png, style: 2}]",
+        "start=#406080",
+        "start_noise=0.5",
+        match kind {
+            OptimizerKind::Adam => "average=0.9",
+            OptimizerKind::Lbfgs => "normalize_gradients=true",
+        },
+    ];
+    for setting in settings {
+        job.preset = job.preset.set(setting).expect("a setting");
+    }
+    job.more_styles = vec![source("second.png", 32, 32, 5)];
+    job.masks = vec![MaskPictures {
+        mask: source("mask.png", 40, 30, 3),
+        region: None,
+    }];
+    job
 }
 
 fn storage(run: &Path, from: Option<Checkpoint>) -> RunStorage {
@@ -125,7 +154,13 @@ fn broken_off(job: Job, after: u32, folder: &Path) -> PathBuf {
 
 #[test]
 fn a_run_that_goes_on_is_the_unbroken_one_bit_by_bit() {
-    for kind in [OptimizerKind::Lbfgs, OptimizerKind::Adam] {
+    type Make = fn(OptimizerKind, &Path) -> Job;
+    let kinds = [OptimizerKind::Lbfgs, OptimizerKind::Adam];
+    let makers = [job as Make, artful];
+    for (kind, job) in kinds
+        .into_iter()
+        .flat_map(|kind| makers.map(|make| (kind, make)))
+    {
         let folder = tempfile::tempdir().expect("a folder");
         let (link, thread) = worker::start(job(kind, folder.path()), None).expect("a thread");
         let unbroken = rest(&link);

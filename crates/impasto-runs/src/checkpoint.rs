@@ -17,7 +17,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use impasto_core::checkpoint::{Array, Checkpoint, CheckpointStore, Contents, Position};
 use impasto_core::job::Size;
 use impasto_core::picture::Picture;
-use impasto_core::preset::{Optimizer, Preset};
+use impasto_core::preset::{Optimizer, OutputSettings, Preset};
 use impasto_core::text::display_path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -257,7 +257,8 @@ impl CheckpointStore for Checkpoints {
     }
 
     fn write_preview(&mut self, picture: &Picture) -> Result<(), String> {
-        save_in(&self.run, files::PREVIEW, picture, None).map(drop)
+        let settings = OutputSettings::default();
+        save_in(&self.run, files::PREVIEW, picture, None, &settings).map(drop)
     }
 }
 

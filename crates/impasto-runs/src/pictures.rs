@@ -4,13 +4,19 @@ use std::path::PathBuf;
 
 use impasto_core::checkpoint::PictureStore;
 use impasto_core::picture::{self, Picture};
+use impasto_core::preset::OutputSettings;
 use impasto_core::text::display_path;
 
 use super::{Folder, files};
 
 impl PictureStore for Folder {
-    fn save_result(&self, picture: &Picture, recipe: &str) -> Result<PathBuf, String> {
-        save_in(self, files::RESULT, picture, Some(recipe))
+    fn save_result(
+        &self,
+        picture: &Picture,
+        recipe: &str,
+        settings: &OutputSettings,
+    ) -> Result<PathBuf, String> {
+        save_in(self, files::RESULT, picture, Some(recipe), settings)
     }
 
     fn save_snapshot(
@@ -18,12 +24,13 @@ impl PictureStore for Folder {
         iteration: u32,
         picture: &Picture,
         recipe: &str,
+        settings: &OutputSettings,
     ) -> Result<PathBuf, String> {
         let snapshots = self
             .make_folder(files::SNAPSHOTS)
             .map_err(|error| not_written(self, files::SNAPSHOTS, &error))?;
         let name = format!("{iteration:06}.png");
-        save_in(&snapshots, &name, picture, Some(recipe))
+        save_in(&snapshots, &name, picture, Some(recipe), settings)
     }
 }
 
@@ -33,9 +40,11 @@ pub(crate) fn save_in(
     name: &str,
     picture: &Picture,
     recipe: Option<&str>,
+    settings: &OutputSettings,
 ) -> Result<PathBuf, String> {
     let path = folder.path().join(name);
-    let bytes = picture::encode(picture, &path, recipe).map_err(|error| error.to_string())?;
+    let bytes =
+        picture::encode(picture, &path, recipe, settings).map_err(|error| error.to_string())?;
     let written = folder.write(name, &bytes, true);
     written.map_err(|error| not_written(folder, name, &error))?;
     Ok(path)

@@ -304,6 +304,16 @@ impl Run {
         Ok(picture::load_bytes(&bytes, &path)?.picture)
     }
 
+    /// Reads the copy of a picture that went into the run.
+    ///
+    /// # Errors
+    /// As [`picture`](Self::picture), and when it is not the one that was copied.
+    pub fn input(&self, copied: &Copied) -> Result<Source> {
+        let folder = self.open_folder()?.folder(INPUTS);
+        let folder = folder.map_err(|cause| RunError::unreadable(&self.inputs_folder(), cause))?;
+        inputs::load(copied, &folder)
+    }
+
     /// What the folder takes on the disk, in bytes.
     pub fn bytes(&self) -> u64 {
         files::bytes_in(&self.folder)

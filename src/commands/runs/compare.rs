@@ -6,14 +6,16 @@ use image::{Rgb, RgbImage, imageops};
 use impasto_core::picture::{self, Picture, check_destination};
 use impasto_core::preset::differences;
 use impasto_core::protocol::Step;
-use impasto_core::text::display_path;
+use impasto_core::text::{display_path, number};
+use impasto_engine::scores::Scores;
 use impasto_graphics::terminal::{Colours, Terminal};
-use impasto_runs::{Run, plot};
+use impasto_runs::{Copied, Run, plot};
 
 use super::curves;
 use super::named;
 use super::show::{no_picture, picture_name};
 use crate::cli::runs::CompareArgs;
+use crate::commands::measure::scores_of;
 use crate::headless::say;
 use crate::outcome::{Failure, Outcome};
 
@@ -82,7 +84,8 @@ pub fn compare(args: &CompareArgs) -> Outcome {
     let chart = columns.unwrap_or(COLUMNS).min(COLUMNS);
     out.write_all(curves::drawn(both, chart, ROWS, colours).as_bytes())?;
     writeln!(out)?;
-    table([first, second], both, columns, &mut out)?;
+    let scores = pair.as_ref().and_then(|pair| scores_of_both(&runs, pair));
+    table([first, second], both, scores.as_ref(), columns, &mut out)?;
     out.flush()?;
     drop(out);
     if let Some(output) = &args.output {
@@ -91,11 +94,20 @@ pub fn compare(args: &CompareArgs) -> Outcome {
     Ok(())
 }
 
-/// The last losses, and every key in which the presets differ, in so many
+/// The scores of both pictures against the content and the styles of their runs; none where
+/// the copies of these cannot be read.
+fn scores_of_both(runs: &[Run; 2], pair: &[Picture; 2]) -> Option<[Scores; 2]> {
+    let [first, second] = runs;
+    let of = |run: &Run, picture: &Picture| scores_of(picture, &run.job().ok()?).ok();
+    Some([of(first, &pair[0])?, of(second, &pair[1])?])
+}
+
+/// The last losses, the scores, and every key in which the presets differ, in so many
 /// columns if they are known.
 fn table(
     [first, second]: [&Run; 2],
     [(_, first_steps), (_, second_steps)]: [(&str, &[Step]); 2],
+    scores: Option<&[Scores; 2]>,
     columns: Option<u16>,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -129,17 +141,29 @@ fn table(
         count(first_steps),
         count(second_steps),
     ]);
+    if let Some([one, other]) = scores {
+        for ((name, one), (_, other)) in one.all().into_iter().zip(other.all()) {
+            let name = name.replace('_', " ");
+            rows.push([name, number(one, 4), number(other, 4)]);
+        }
+    }
+    let content = |run: &'_ Run| vec![run.record().content.clone()];
+    let styles = |run: &'_ Run| run.record().styles().cloned().collect::<Vec<_>>();
     for (role, one, other) in [
-        ("content", &first.record().content, &second.record().content),
-        ("style", &first.record().style, &second.record().style),
+        ("content", content(first), content(second)),
+        ("style", styles(first), styles(second)),
     ] {
-        if one.sha256 != other.sha256 {
-            let shown = |file: &str| display_path(file.as_ref());
-            rows.push([
-                format!("{role} picture"),
-                shown(&one.file),
-                shown(&other.file),
-            ]);
+        let digests = |copies: &[Copied]| -> Vec<String> {
+            copies.iter().map(|copied| copied.sha256.clone()).collect()
+        };
+        if digests(&one) != digests(&other) {
+            let shown = |copies: &[Copied]| {
+                let names = copies
+                    .iter()
+                    .map(|copied| display_path(copied.file.as_ref()));
+                names.collect::<Vec<_>>().join(" + ")
+            };
+            rows.push([format!("{role} picture"), shown(&one), shown(&other)]);
         }
     }
     let differences = differences(&first.record().preset, &second.record().preset);

@@ -62,7 +62,11 @@ impl Facts {
                 .clone()
                 .unwrap_or_else(|| record.preset.name.clone()),
             content: record.content.file.clone(),
-            style: record.style.file.clone(),
+            style: record
+                .styles()
+                .map(|style| style.file.as_str())
+                .collect::<Vec<_>>()
+                .join(" + "),
             width,
             height,
             iteration,

@@ -88,7 +88,18 @@ fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io:
     );
     row("begun", &began)?;
     row("content", &display_path(Path::new(&record.content.file)))?;
-    row("style", &display_path(Path::new(&record.style.file)))?;
+    let shares = record.preset.style.shares(record.styles().count());
+    for (style, share) in record.styles().zip(shares) {
+        let style = display_path(Path::new(&style.file));
+        match record.more_styles.is_empty() {
+            true => row("style", &style)?,
+            false => row("style", &format!("{style}, {:.0} %", 100.0 * share))?,
+        }
+    }
+    for (mask, copied) in record.preset.masks.iter().zip(&record.masks) {
+        let file = display_path(Path::new(&copied.mask.file));
+        row("mask", &format!("{file} for style {}", mask.style))?;
+    }
     if let Some(start) = &record.start {
         row("start", &display_path(Path::new(&start.file)))?;
     }

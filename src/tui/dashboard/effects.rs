@@ -61,7 +61,8 @@ impl Dashboard<'_> {
                 return Ok(());
             }
             Effect::NextPicture => {
-                self.picture.show(self.picture.shown().next());
+                let next = self.picture.shown().next(self.picture.has_masks());
+                self.picture.show(next);
                 return Ok(());
             }
             Effect::MoveSplit(by) => {

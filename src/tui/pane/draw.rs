@@ -38,6 +38,7 @@ impl Pane {
             Shown::Painting | Shown::Split => "The painting will appear here",
             Shown::Content => "No content picture yet",
             Shown::Style => "No style picture yet",
+            Shown::Masks => "No masks",
         };
         let middle = inside.y + inside.height / 2;
         Paragraph::new(words)

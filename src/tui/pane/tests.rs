@@ -67,16 +67,18 @@ fn wait_until_encoded(pane: &mut Pane) {
 }
 
 #[test]
-fn the_four_go_round() {
-    let mut shown = Shown::Painting;
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        seen.push(shown);
-        shown = shown.next();
+fn the_views_go_round() {
+    for (has_masks, count) in [(false, 4), (true, 5)] {
+        let mut shown = Shown::Painting;
+        let mut seen = Vec::new();
+        for _ in 0..count {
+            seen.push(shown);
+            shown = shown.next(has_masks);
+        }
+        assert_eq!(shown, Shown::Painting);
+        seen.dedup();
+        assert_eq!(seen.len(), count);
     }
-    assert_eq!(shown, Shown::Painting);
-    seen.dedup();
-    assert_eq!(seen.len(), 4);
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn no_size_panics() {
                 let area = Rect::new(0, 0, columns, rows);
                 let (width, height) = pane.wanted_pixels(area);
                 assert!(width > 0 && height > 0);
-                pane.show(pane.shown().next());
+                pane.show(pane.shown().next(false));
             }
         }
     }

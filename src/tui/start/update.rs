@@ -1,8 +1,9 @@
 //! What happens to the start screen: a message in, effects out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use impasto_core::preset::StyleTerm;
 
 use super::gallery::Look;
 use super::layout::{self, Target};
@@ -155,6 +156,7 @@ fn act(start: &mut Start, action: Action) {
                 open(start, folder);
             }
         }
+        Action::AddStyle => toggle_style(start),
         Action::FolderAbove => {
             if let Some(slot) = slot(start) {
                 slot.above();
@@ -196,12 +198,12 @@ fn accept(start: &mut Start) -> Vec<Effect> {
         }
         Next::Paint {
             content,
-            style,
+            styles,
             preset,
         } => {
             let effect = Effect::Paint {
                 content: content.to_owned(),
-                style: style.to_owned(),
+                styles: styles.into_iter().map(Path::to_owned).collect(),
                 preset: preset.name.clone(),
             };
             let name = preset.name.clone();
@@ -214,6 +216,12 @@ fn accept(start: &mut Start) -> Vec<Effect> {
 
 /// Takes a picture for the present step, and continues to what is still open.
 fn choose(start: &mut Start, path: PathBuf) {
+    if start.step == Choice::Style && start.more_styles.contains(&path) {
+        // It is one of several already.
+        start.error = None;
+        start.step = start.open_choice();
+        return;
+    }
     let Some(slot) = slot(start) else {
         return;
     };
@@ -227,6 +235,35 @@ fn choose(start: &mut Start, path: PathBuf) {
     }
     start.error = None;
     start.step = start.open_choice();
+}
+
+/// Takes the selected picture for one more style, or no longer.
+fn toggle_style(start: &mut Start) {
+    let path = match (start.step, start.next()) {
+        (Choice::Style, Next::Take(_)) => start.style.picture(),
+        _ => None,
+    };
+    let Some(path) = path else { return };
+    start.error = None;
+    let further = start.more_styles.iter().position(|it| *it == path);
+    match (&start.style.chosen, further) {
+        (_, Some(index)) => drop(start.more_styles.remove(index)),
+        (None, None) => start.style.choose(path),
+        // Without the first, the second is the first.
+        (Some(first), None) if *first == path => {
+            start.style.chosen = match start.more_styles.is_empty() {
+                true => None,
+                false => Some(start.more_styles.remove(0)),
+            };
+        }
+        (Some(_), None) if start.styles().len() < StyleTerm::MAX_STYLES => {
+            start.more_styles.push(path);
+        }
+        (Some(_), None) => {
+            let most = StyleTerm::MAX_STYLES;
+            start.error = Some(format!("a run has at most {most} styles"));
+        }
+    }
 }
 
 fn open(start: &mut Start, folder: PathBuf) {
@@ -290,6 +327,7 @@ fn looked(start: &mut Start, path: PathBuf, look: Look) {
         start.asked_thumbnail = None;
     }
     if let Look::Broken(error) = &look {
+        start.more_styles.retain(|style| *style != path);
         for slot in [&mut start.content, &mut start.style] {
             if slot.chosen.as_ref() == Some(&path) {
                 slot.chosen = None;

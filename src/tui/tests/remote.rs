@@ -147,6 +147,7 @@ fn play_late(plan: Plan, far: &Far, stage: &mut Stage) -> (ExitReason, App) {
         plan,
         content: "tower.png".to_owned(),
         styles: vec!["night.png".to_owned()],
+        masks: Vec::new(),
     };
     let mut dashboard = Dashboard::attached(attached_run, OPTIONS, &TERMINAL, library, far.join());
     let left = dashboard.run(stage).expect("to run");

@@ -4,7 +4,7 @@ use impasto_core::preset::Term;
 use impasto_core::protocol::Command;
 
 use super::{Effect, remote, send_preset, stop};
-use crate::tui::app::{App, LayerChooser, Overlay, Pane, Part, Phase};
+use crate::tui::app::{App, LayerChooser, Overlay, Pane, Part, Phase, SettingsEditor};
 use crate::tui::keymap::Action;
 
 /// How much one press of a key changes a weight.
@@ -52,6 +52,7 @@ pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Snapshot if app.step.is_some() => return vec![Effect::Snapshot],
         Action::Restart if can_restart(app) => app.overlay = Some(Overlay::Restart),
         Action::Presets => return vec![Effect::ListPresets],
+        Action::Settings => app.overlay = Some(Overlay::Settings(SettingsEditor::default())),
         Action::SavePreset => {
             app.overlay = Some(Overlay::SavePreset {
                 name: String::new(),
@@ -105,6 +106,7 @@ fn steers(app: &App, action: Action) -> bool {
         | Action::Snapshot
         | Action::Restart
         | Action::Presets
+        | Action::Settings
         | Action::Stop => true,
         _ => false,
     }

@@ -93,6 +93,14 @@ fn press_overlay(app: &mut App, at: Position, window: Rect) -> Vec<Effect> {
             }
             None => Vec::new(),
         },
+        Some(Overlay::Settings(editor)) => match line {
+            Some(line) if line == editor.selected => accept(app),
+            Some(line) => {
+                (editor.selected, editor.typed, editor.error) = (line, None, None);
+                Vec::new()
+            }
+            None => Vec::new(),
+        },
         Some(Overlay::Layers(chooser)) => match line {
             Some(line) if line == chooser.selected => accept(app),
             Some(line) => {

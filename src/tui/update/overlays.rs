@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use impasto_core::protocol::RestartFrom;
 
 use super::actions::{act, can_restart};
-use super::{Effect, MAX_INPUT, send_preset, stop};
+use super::{Effect, MAX_INPUT, send_preset, settings, stop};
 use crate::tui::app::{App, Overlay, Row, RowItem};
 use crate::tui::keymap::{self, Action};
 
@@ -18,6 +18,11 @@ pub(super) fn in_overlay(app: &mut App, event: KeyEvent) -> Vec<Effect> {
             return action.map_or_else(Vec::new, |action| act(app, action));
         }
         Some(Action::Close) => {
+            if let Some(Overlay::Settings(editor)) = &mut app.overlay
+                && editor.typed.take().is_some()
+            {
+                return Vec::new();
+            }
             app.overlay = None;
             return Vec::new();
         }
@@ -37,6 +42,7 @@ pub(super) fn in_overlay(app: &mut App, event: KeyEvent) -> Vec<Effect> {
         (Some(Overlay::Failure), KeyCode::Char('q')) => vec![Effect::Leave],
         (Some(Overlay::Restart), KeyCode::Char('s')) => restart(app, RestartFrom::Start),
         (Some(Overlay::Restart), KeyCode::Char('h')) => restart(app, RestartFrom::Here),
+        (Some(Overlay::Settings(_)), _) => settings::key(app, event),
         (Some(Overlay::Presets(chooser)), code) => {
             edit(&mut chooser.filter, code);
             (chooser.selected, chooser.error) = (0, None);
@@ -58,6 +64,10 @@ pub(super) fn in_overlay(app: &mut App, event: KeyEvent) -> Vec<Effect> {
 
 /// Moves the selection, or the words, of the overlay.
 pub(super) fn scroll(app: &mut App, by: i16) {
+    let settings = match app.overlay {
+        Some(Overlay::Settings(_)) => app.settings().len().saturating_sub(1),
+        _ => 0,
+    };
     let moved = |place: usize, last: usize| place.saturating_add_signed(isize::from(by)).min(last);
     match &mut app.overlay {
         Some(Overlay::Help { scroll } | Overlay::Messages { scroll }) => {
@@ -67,6 +77,10 @@ pub(super) fn scroll(app: &mut App, by: i16) {
             let last = chooser.shown().len().saturating_sub(1);
             chooser.selected = moved(chooser.selected, last);
             chooser.error = None;
+        }
+        Some(Overlay::Settings(editor)) => {
+            editor.selected = moved(editor.selected, settings);
+            (editor.typed, editor.error) = (None, None);
         }
         Some(Overlay::Layers(chooser)) => {
             let last = chooser.layers.len().saturating_sub(1);
@@ -80,6 +94,7 @@ pub(super) fn scroll(app: &mut App, by: i16) {
 pub(super) fn accept(app: &mut App) -> Vec<Effect> {
     match &app.overlay {
         Some(Overlay::Quit) => stop(app),
+        Some(Overlay::Settings(_)) => settings::accept(app),
         Some(Overlay::Presets(chooser)) => {
             let shown = chooser.shown();
             let name = shown.get(chooser.selected).map(|entry| entry.name.clone());

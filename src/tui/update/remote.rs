@@ -33,8 +33,13 @@ pub(super) fn steers(app: &mut App, steers: bool) {
     only_watches(app);
     // Nothing that was begun here can be brought to its end.
     (app.unanswered, app.restarting, app.typed) = (0, false, None);
-    if let Some(Overlay::Presets(_) | Overlay::Layers(_) | Overlay::Restart | Overlay::Leave) =
-        app.overlay
+    if let Some(
+        Overlay::Presets(_)
+        | Overlay::Settings(_)
+        | Overlay::Layers(_)
+        | Overlay::Restart
+        | Overlay::Leave,
+    ) = app.overlay
     {
         app.overlay = None;
     }

@@ -1,5 +1,5 @@
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
-use impasto_core::preset::Scale;
+use impasto_core::preset::{Scale, Setting};
 
 use super::*;
 use crate::tui::app::{Pane, Part, RowItem};
@@ -373,4 +373,66 @@ fn names_are_typed_and_errors_shown() {
         Message::SavedPreset(Ok(PathBuf::from("mine.yaml"))),
     );
     assert!(app.overlay.is_none());
+}
+
+#[test]
+fn settings_are_stepped_and_typed_and_undone() {
+    let mut app = running();
+    press(&mut app, KeyCode::Char('e'));
+    assert!(matches!(app.overlay, Some(Overlay::Settings(_))));
+    // The first is the colours: their words go round.
+    let effects = press(&mut app, KeyCode::Right);
+    let word = |preset: &Preset| Setting::all(preset, 1)[0].value(preset);
+    assert_eq!(word(sent(&effects).expect("a preset")), "content");
+    press(&mut app, KeyCode::Left);
+    assert_eq!(word(&app.preset), "style");
+    let grain = app
+        .settings()
+        .iter()
+        .position(|it| it.key == "finish.grain");
+    for _ in 0..grain.expect("grain") {
+        press(&mut app, KeyCode::Down);
+    }
+    for digit in "0.25".chars() {
+        assert!(press(&mut app, KeyCode::Char(digit)).is_empty());
+    }
+    let effects = press(&mut app, KeyCode::Enter);
+    assert_eq!(sent(&effects).expect("a preset").finish.grain, 0.25);
+    // A wrong value is told of, and changes nothing.
+    for digit in "12".chars() {
+        press(&mut app, KeyCode::Char(digit));
+    }
+    assert!(press(&mut app, KeyCode::Enter).is_empty());
+    let Some(Overlay::Settings(editor)) = &app.overlay else {
+        panic!("the list is gone");
+    };
+    let error = editor.error.as_deref().expect("an error");
+    assert!(error.contains("a number from 0 to 1"), "{error}");
+    assert_eq!(app.preset.finish.grain, 0.25);
+    // Esc gives up what is typed, then the list.
+    press(&mut app, KeyCode::Char('9'));
+    press(&mut app, KeyCode::Esc);
+    assert!(matches!(app.overlay, Some(Overlay::Settings(_))));
+    press(&mut app, KeyCode::Esc);
+    assert!(app.overlay.is_none());
+    let effects = press(&mut app, KeyCode::Char('u'));
+    assert_eq!(sent(&effects).expect("a preset").finish.grain, 0.0);
+}
+
+#[test]
+fn the_weights_of_several_styles_are_rows() {
+    let mut app = running();
+    app.styles = vec!["night.jpg".to_owned(), "wave.jpg".to_owned()];
+    let rows = app.rows();
+    let second = rows.iter().position(|row| row.item == RowItem::Style(1));
+    app.row = second.expect("a row for the second style");
+    for digit in "3".chars() {
+        press(&mut app, KeyCode::Char(digit));
+    }
+    let effects = press(&mut app, KeyCode::Enter);
+    assert_eq!(
+        sent(&effects).expect("a preset").style.blend_weights,
+        [1.0, 3.0]
+    );
+    assert_eq!(app.share(app.selected_row().expect("a row")), Some(0.75));
 }

@@ -3,6 +3,7 @@
 pub mod layers;
 pub mod losses;
 pub mod overlay;
+mod settings;
 pub mod start;
 mod status;
 
@@ -81,6 +82,7 @@ fn draw_picture(
         Shown::Content => " content ",
         Shown::Style => " style ",
         Shown::Split => " content | painting ",
+        Shown::Masks => " masks ",
     };
     picture.draw(frame, area, &Theme { border, ..*theme }, title);
     let inside = area.inner(Margin::new(1, 1));

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
-use super::framed;
+use super::{framed, settings};
 use crate::tui::app::{App, LayerChooser, Overlay, Phase, PresetChooser};
 use crate::tui::keymap;
 use crate::tui::layout::{changes_of_restart, first_line, overlay_area, preset_rows, way_back};
@@ -21,6 +21,7 @@ pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
         Overlay::Quit => " quit ",
         Overlay::Leave => " leave ",
         Overlay::Presets(_) => " presets: type to find one ",
+        Overlay::Settings(_) => " settings ",
         Overlay::SavePreset { .. } => " save preset ",
         Overlay::Layers(_) => " add a layer ",
         Overlay::Restart => " restart ",
@@ -35,6 +36,7 @@ pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
     frame.render_widget(block, area);
     match overlay {
         Overlay::Presets(chooser) => presets(frame, inner, app, chooser, theme),
+        Overlay::Settings(editor) => settings::draw(frame, inner, app, editor, theme),
         Overlay::Layers(chooser) => layers(frame, inner, chooser, theme),
         Overlay::Help { scroll } => scrolled(frame, inner, help(theme), *scroll),
         Overlay::Messages { scroll } => scrolled(frame, inner, messages(app, theme), *scroll),
@@ -167,6 +169,7 @@ fn words(app: &App, overlay: &Overlay, theme: &Theme) -> Text<'static> {
         // Drawn in their own ways.
         Overlay::Help { .. }
         | Overlay::Presets(_)
+        | Overlay::Settings(_)
         | Overlay::Layers(_)
         | Overlay::Messages { .. }
         | Overlay::Mistake(_) => {}

@@ -9,7 +9,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
-use self::parts::{bytes, dots, file_name, picture, size, tail};
+use self::parts::{bytes, dots, file_name, names, picture, size, tail};
+use std::path::PathBuf;
+
 use impasto_core::text::display_path;
 use impasto_graphics::terminal::Colours;
 
@@ -101,7 +103,11 @@ fn step(
         picture(frame, left, thumbnail, theme, colours);
         words = right;
     }
-    let mut lines = vec![Line::styled(file_name(chosen), step_style(choice, theme))];
+    let name = match choice {
+        Choice::Style => names(&start.styles()),
+        Choice::Content | Choice::Preset => file_name(chosen),
+    };
+    let mut lines = vec![Line::styled(name, step_style(choice, theme))];
     if let Some(found) = start.gallery.measure(chosen) {
         lines.push(Line::styled(size(found, theme.ascii), theme.dim));
     }
@@ -157,7 +163,7 @@ fn list(frame: &mut Frame, places: &Places, start: &Start, theme: &Theme) {
     let rows = list.shown.iter().enumerate().skip(first).take(height);
     let lines: Vec<Line> = match slot {
         Some(slot) => rows
-            .filter_map(|(place, index)| item(slot, *index, place == list.selected, theme))
+            .filter_map(|(place, index)| item(start, slot, *index, place == list.selected, theme))
             .collect(),
         None => rows
             .filter_map(|(place, index)| preset(start, *index, place == list.selected, theme))
@@ -179,9 +185,19 @@ fn list(frame: &mut Frame, places: &Places, start: &Start, theme: &Theme) {
 }
 
 /// A row of a folder.
-fn item<'a>(slot: &Slot, index: usize, selected: bool, theme: &Theme) -> Option<Line<'a>> {
+fn item<'a>(
+    start: &Start,
+    slot: &Slot,
+    index: usize,
+    selected: bool,
+    theme: &Theme,
+) -> Option<Line<'a>> {
     let item = slot.items().get(index)?;
-    let chosen = slot.chosen.as_ref().is_some_and(|chosen| {
+    let more: &[PathBuf] = match start.step {
+        Choice::Style => &start.more_styles,
+        Choice::Content | Choice::Preset => &[],
+    };
+    let chosen = slot.chosen.iter().chain(more).any(|chosen| {
         chosen.file_name() == Some(&item.name) && chosen.parent() == Some(&slot.folder)
     });
     let mark = if chosen { "*" } else { " " };
@@ -286,13 +302,13 @@ fn next<'a>(start: &Start, theme: &Theme) -> Line<'a> {
         ],
         Next::Paint {
             content,
-            style,
+            styles,
             preset,
         } => vec![
             Span::styled("paints ", theme.good),
             Span::styled(file_name(content), theme.content),
             plain(" in the style of "),
-            Span::styled(file_name(style), theme.style),
+            Span::styled(names(&styles), theme.style),
             plain(", preset "),
             strong(&preset.shown),
         ],

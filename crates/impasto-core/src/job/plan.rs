@@ -127,6 +127,8 @@ pub enum PlanError {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Job(#[from] JobError),
+    #[error("{file}: only PNG and TIFF have 16 bits a channel; name such a file with -o")]
+    NoDepth { file: String },
     #[error(
         "{file} is the {role} picture, which the painting would overwrite; name another file with \
          -o"
@@ -154,7 +156,11 @@ impl Plan {
                 role,
             });
         }
-        check_destination(&self.output)?;
+        let format = check_destination(&self.output)?;
+        if self.preset.output.depth == 16 && !format.has_16_bits() {
+            let file = display_path(&self.output);
+            return Err(PlanError::NoDepth { file });
+        }
         Ok(())
     }
 

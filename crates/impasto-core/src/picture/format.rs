@@ -8,9 +8,8 @@ use crate::text::display_path;
 /// A kind of picture that can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// 8 bits a channel, lossless; the only kind that carries a recipe.
+    /// Lossless; the only kind that carries a recipe.
     Png,
-    /// Quality 95.
     Jpeg,
     /// Lossless.
     WebP,
@@ -23,6 +22,12 @@ impl OutputFormat {
     #[must_use]
     pub fn carries_recipe(self) -> bool {
         self == Self::Png
+    }
+
+    /// Whether it can have 16 bits a channel.
+    #[must_use]
+    pub fn has_16_bits(self) -> bool {
+        matches!(self, Self::Png | Self::Tiff)
     }
 
     /// The longest side that the format can express, if it is one that a

@@ -23,13 +23,15 @@ pub mod finish;
 mod format;
 mod jpeg;
 pub mod recolour;
+mod regions;
 mod resize;
 
 pub use decode::{Source, check, load, load_bytes};
 pub use destination::{check_destination, release, reserve};
-pub use encode::{encode, read_recipe, save};
+pub use encode::{encode, read_recipe, save, save_with};
 pub use error::PictureError;
 pub use format::{OutputFormat, output_format};
+pub use regions::{show_regions, side_by_side};
 pub use resize::fit_long_side;
 
 /// The most pixels a picture may have: 100 million. As a [`Picture`] that is
@@ -113,6 +115,15 @@ impl Picture {
         self.pixels
             .iter()
             .map(|&value| (value * 255.0 + 0.5) as u8)
+            .collect()
+    }
+
+    /// The values as 16-bit sRGB, as [`to_rgb8`](Self::to_rgb8).
+    #[must_use]
+    pub fn to_rgb16(&self) -> Vec<u16> {
+        self.pixels
+            .iter()
+            .map(|&value| (value * 65_535.0 + 0.5) as u16)
             .collect()
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{
     ContentTerm, Finish, Layer, Mask, Preset, Scale, Smoothness, Start, Statistic, StyleTerm, Term,
-    schema::{Hexadecimal, Optimizer, Statistics, Word},
+    schema::{Hexadecimal, Optimizer, OutputSettings, Statistics, Word},
     words::shown,
 };
 use crate::text::number;
@@ -91,6 +91,11 @@ pub fn differences(from: &Preset, to: &Preset) -> Vec<Difference> {
         start_noise,
         seed,
         finish,
+        output: OutputSettings {
+            depth,
+            quality,
+            dpi,
+        },
     } = from;
     found.values("network", network.name(), to.network.name());
     found.values("pooling", pooling.word(), to.pooling.word());
@@ -123,6 +128,9 @@ pub fn differences(from: &Preset, to: &Preset) -> Vec<Difference> {
         let key = format!("finish.{key}");
         found.numbers(&key, from.unwrap_or(0.0), to.unwrap_or(0.0));
     }
+    found.values("output.depth", *depth, to.output.depth);
+    found.values("output.quality", *quality, to.output.quality);
+    found.numbers("output.dpi", *dpi, to.output.dpi);
     found.differences
 }
 

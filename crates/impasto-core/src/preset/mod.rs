@@ -36,6 +36,9 @@
 //! | `start_noise` | 0 | the share of noise that is blended into the start: 0 to 1 |
 //! | `seed` | 0 | the seed of all random numbers: 0 to 2⁶⁴ − 1 |
 //! | `finish` | 0 each | what is done to the painted picture: `denoise`, `match_colours`, `brightness`, `contrast`, `saturation`, `sharpen`, `grain` |
+//! | `output.depth` | 8 | bits a channel of a PNG or TIFF: 8 or 16 |
+//! | `output.quality` | 95 | the quality of a JPEG: 1 to 100 |
+//! | `output.dpi` | 0 | dots per inch, for printing: 0 (none) to 10000 |
 //!
 //! `layers` replaces the default layers altogether. It may be a list, which gives
 //! each layer the weight 1, and may be empty, which turns the term off.
@@ -58,7 +61,7 @@
 //! The files: `schema` has the types, `network` the layers; `read` and `value` read
 //! them out of YAML and make every check on the way, so that a mistake has a place;
 //! `text` checks what comes before YAML; `diagnostic` shows a place; `set` follows
-//! `--set`; `library` finds and saves presets; `difference` compares two; `watch`
+//! `--set`; `settings` lists the keys that are edited one by one; `library` finds and saves presets; `difference` compares two; `watch`
 //! reads a file again when it is saved.
 
 mod diagnostic;
@@ -70,6 +73,7 @@ mod network;
 mod read;
 mod schema;
 mod set;
+mod settings;
 mod text;
 mod value;
 mod watch;
@@ -102,10 +106,11 @@ pub use error::PresetError;
 pub use library::{Library, Origin, PresetEntry};
 pub use network::{Architecture, Layer, Network, UnknownLayer};
 pub use schema::{
-    Blend, ColourMode, ContentTerm, Finish, Guides, Mask, Optimizer, OptimizerKind, Pooling,
-    Recolour, Scale, Smoothness, SmoothnessNorm, Start, Statistic, Statistics, StyleScale,
+    Blend, ColourMode, ContentTerm, Finish, Guides, Mask, Optimizer, OptimizerKind, OutputSettings,
+    Pooling, Recolour, Scale, Smoothness, SmoothnessNorm, Start, Statistic, Statistics, StyleScale,
     StyleTerm, Term, Word,
 };
+pub use settings::{Setting, Values};
 pub use watch::Watch;
 
 /// The largest text of a preset, in bytes.
@@ -153,6 +158,8 @@ pub struct Preset {
     pub seed: u64,
     /// What is done to the painted picture. Default: nothing.
     pub finish: Finish,
+    /// How its file is written. Default: 8 bits, quality 95, no dots per inch.
+    pub output: OutputSettings,
 }
 
 impl Default for Preset {
@@ -202,6 +209,7 @@ impl Default for Preset {
             start_noise: 0.0,
             seed: 0,
             finish: Finish::default(),
+            output: OutputSettings::default(),
         }
     }
 }

@@ -18,12 +18,12 @@ use super::{
     Preset,
     network::{Layer, Network},
     schema::{
-        ContentTerm, Finish, Mask, Optimizer, OptimizerKind, Scale, Smoothness, Statistic,
-        Statistics, StyleScale, StyleTerm,
+        ContentTerm, Finish, Mask, Optimizer, OptimizerKind, OutputSettings, Scale, Smoothness,
+        Statistic, Statistics, StyleScale, StyleTerm,
     },
     value::{
-        AVERAGE, DESCRIPTION, HISTORY, ITERATIONS, MaskPath, NAME, Numbers, RATE, SEED, SHARE,
-        SHIFT, SIZE, STYLE_NUMBER, STYLE_SCALE, WEIGHT, find_word, finish_number,
+        AVERAGE, DESCRIPTION, DPI, HISTORY, ITERATIONS, MaskPath, NAME, Numbers, QUALITY, RATE,
+        SEED, SHARE, SHIFT, SIZE, STYLE_NUMBER, STYLE_SCALE, WEIGHT, find_word, finish_number,
     },
     words::{did_you_mean, nearest, quoted},
 };
@@ -153,6 +153,7 @@ impl Mapping for Preset {
         "start_noise",
         "seed",
         "finish",
+        "output",
     ];
 
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
@@ -173,6 +174,7 @@ impl Mapping for Preset {
             "start" => self.start = map.next_value()?,
             "start_noise" => self.start_noise = map.next_value_seed(SHARE)?,
             "finish" => self.finish = map.next_value_seed(Over(self.finish))?,
+            "output" => self.output = map.next_value_seed(Over(self.output))?,
             "seed" => self.seed = map.next_value_seed(SEED)?,
             _ => unread(key)?,
         }
@@ -353,6 +355,48 @@ impl Mapping for Finish {
                 Ok(())
             }
             _ => unread(key),
+        }
+    }
+}
+
+impl Mapping for OutputSettings {
+    const WHAT: &'static str = "the output";
+    const KEYS: &'static [&'static str] = &["depth", "quality", "dpi"];
+
+    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "depth" => self.depth = map.next_value_seed(Depth)?,
+            "quality" => self.quality = map.next_value_seed(QUALITY)?,
+            "dpi" => self.dpi = map.next_value_seed(DPI)?,
+            _ => unread(key)?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads the bits of a channel.
+struct Depth;
+
+impl<'de> DeserializeSeed<'de> for Depth {
+    type Value = u32;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u32, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Depth {
+    type Value = u32;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the bits of a channel: 8 or 16")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
+        match number {
+            8 => Ok(8),
+            16 => Ok(16),
+            _ => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
         }
     }
 }

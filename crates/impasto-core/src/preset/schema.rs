@@ -402,6 +402,32 @@ pub struct Smoothness {
     pub norm: SmoothnessNorm,
 }
 
+/// How the picture's file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OutputSettings {
+    /// Bits a channel of PNG and TIFF: 8 or 16.
+    pub depth: u32,
+    /// The quality of a JPEG: 1 to 100.
+    pub quality: u32,
+    /// Dots per inch, for printing: 0 (none is written) to 10,000.
+    pub dpi: f64,
+}
+
+impl OutputSettings {
+    /// The largest number of dots per inch.
+    pub const MAX_DPI: f64 = 1e4;
+}
+
+impl Default for OutputSettings {
+    fn default() -> Self {
+        Self {
+            depth: 8,
+            quality: 95,
+            dpi: 0.0,
+        }
+    }
+}
+
 /// What is done to a painted picture before it is shown and saved. The painting
 /// itself is not changed. Zero everywhere: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

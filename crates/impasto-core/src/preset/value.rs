@@ -10,8 +10,8 @@ use serde::{
 use super::{
     Preset,
     schema::{
-        Blend, ColourMode, Guides, Optimizer, OptimizerKind, Pooling, Scale, SmoothnessNorm, Start,
-        Statistic, StyleScale, StyleTerm, Term, Word,
+        Blend, ColourMode, Guides, Optimizer, OptimizerKind, OutputSettings, Pooling, Scale,
+        SmoothnessNorm, Start, Statistic, StyleScale, StyleTerm, Term, Word,
     },
     words::{did_you_mean, is_harmless, nearest, quoted},
 };
@@ -58,6 +58,12 @@ pub(super) const SHARE: Number = Number {
     expected: "a share: a number from 0 to 1",
     least: 0.0,
     most: 1.0,
+};
+
+pub(super) const DPI: Number = Number {
+    expected: "dots per inch: a number from 0 to 10000",
+    least: 0.0,
+    most: OutputSettings::MAX_DPI,
 };
 
 /// A number of `finish` between these bounds.
@@ -135,6 +141,12 @@ pub(super) const ITERATIONS: Whole<u32> = Whole {
     expected: "iterations: a whole number from 1 to 1000000",
     least: 1,
     most: Scale::MAX_ITERATIONS,
+};
+
+pub(super) const QUALITY: Whole<u32> = Whole {
+    expected: "a quality: a whole number from 1 to 100",
+    least: 1,
+    most: 100,
 };
 
 pub(super) const HISTORY: Whole<usize> = Whole {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use impasto_core::checkpoint::{Checkpoint, CheckpointStore, PictureStore, Position, RunStorage};
 use impasto_core::picture::Picture;
+use impasto_core::preset::OutputSettings;
 use impasto_core::protocol::Event;
 
 use super::Worker;
@@ -93,8 +94,13 @@ impl CheckpointWriter {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn save_result(&self, picture: &Picture, recipe: &str) -> Result<PathBuf, String> {
-        self.pictures.save_result(picture, recipe)
+    pub(super) fn save_result(
+        &self,
+        picture: &Picture,
+        recipe: &str,
+        settings: &OutputSettings,
+    ) -> Result<PathBuf, String> {
+        self.pictures.save_result(picture, recipe, settings)
     }
 
     /// Keeps a picture on the way. Returns where it is.
@@ -106,8 +112,10 @@ impl CheckpointWriter {
         iteration: u32,
         picture: &Picture,
         recipe: &str,
+        settings: &OutputSettings,
     ) -> Result<PathBuf, String> {
-        self.pictures.save_snapshot(iteration, picture, recipe)
+        self.pictures
+            .save_snapshot(iteration, picture, recipe, settings)
     }
 
     /// Hears what became of the checkpoint under way; waits for it if `wait`.

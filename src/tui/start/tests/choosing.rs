@@ -34,7 +34,7 @@ fn two_pictures_and_enter_paint() {
         press(&mut start, KeyCode::Enter),
         [Effect::Paint {
             content: at("tower.jpg"),
-            style: at("night.jpg"),
+            styles: vec![at("night.jpg")],
             preset: "default".to_owned(),
         }]
     );
@@ -82,7 +82,7 @@ fn flags_fill_the_steps() {
         press(&mut start, KeyCode::Enter),
         [Effect::Paint {
             content: at("a/b.png"),
-            style: "/c/d.png".into(),
+            styles: vec!["/c/d.png".into()],
             preset: "./mine.yaml".to_owned(),
         }]
     );
@@ -361,4 +361,33 @@ fn what_is_clicked_on_stays_under_the_mouse() {
     assert_eq!(selected(&start), Some("23.png"));
     click(&mut start, (5, places.rows.y + 2));
     assert_eq!(start.content.chosen, Some(at("23.png")));
+}
+
+#[test]
+fn several_styles_can_be_taken() {
+    let mut start = browsing();
+    type_text(&mut start, "tow");
+    press(&mut start, KeyCode::Enter);
+    let add = |start: &mut Start, name: &str| {
+        press(start, KeyCode::Esc);
+        type_text(start, name);
+        let key = KeyEvent::new(KeyCode::Char('a'), KeyModifiers::CONTROL);
+        update(start, Message::Key(key));
+        assert_eq!(start.step, Choice::Style, "one more may follow");
+    };
+    add(&mut start, "nig");
+    add(&mut start, "tow");
+    assert_eq!(start.styles(), [at("night.jpg"), at("tower.jpg")]);
+    // Again takes it away; without the first, the second is the first.
+    add(&mut start, "nig");
+    assert_eq!(start.styles(), [at("tower.jpg")]);
+    add(&mut start, "nig");
+    // One that is among them already is no other choice.
+    press(&mut start, KeyCode::Enter);
+    assert_eq!(start.step, Choice::Preset);
+    let effects = press(&mut start, KeyCode::Enter);
+    let [Effect::Paint { styles, .. }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(*styles, [at("tower.jpg"), at("night.jpg")]);
 }

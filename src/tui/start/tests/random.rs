@@ -106,9 +106,12 @@ fn whatever_is_pressed_nothing_breaks() {
             };
             let effects = update(&mut start, message);
             assert!(!effects.contains(&Effect::Leave));
-            if let Some(Effect::Paint { content, style, .. }) = effects.first() {
+            if let Some(Effect::Paint {
+                content, styles, ..
+            }) = effects.first()
+            {
                 painted += 1;
-                for path in [content, style] {
+                for path in std::iter::once(content).chain(styles) {
                     assert!(path.is_file() && start.gallery.broken(path).is_none());
                 }
             }

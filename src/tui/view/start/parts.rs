@@ -33,6 +33,12 @@ pub fn picture(
     cells.render(area, frame.buffer_mut(), colours);
 }
 
+/// The names of several pictures.
+pub fn names(paths: &[&Path]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
+    names.join(" + ")
+}
+
 /// A file's name without its folder, fit to be shown.
 pub fn file_name(path: &Path) -> String {
     display_path(Path::new(path.file_name().unwrap_or_default()))

@@ -144,6 +144,7 @@ fn no_setting_makes_a_change_panic() {
         "start_noise=0.25",
         "finish={denoise: 0.5, grain: 0.1}",
         "finish.saturation=-0.5",
+        "output={depth: 16, dpi: 300}",
     ] {
         for _ in 0..500 {
             let mut changed: Vec<char> = setting.chars().collect();
