@@ -106,7 +106,7 @@ pub struct ScreenArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     Demo(DemoArgs),
     Attach(AttachArgs),
     Stop(StopArgs),
@@ -147,7 +147,7 @@ Examples:
   impasto run photo.jpg painting.jpg --headless --events - | jq .total
   impasto run photo.jpg night.jpg:0.7 wave.jpg:0.3
   impasto run photo.jpg night.jpg wave.jpg --mask sky.png=night.jpg --mask sea.png=wave.jpg
-  impasto run photo.jpg painting.jpg --set colour=content
+  impasto run photo.jpg painting.jpg --colour content
   impasto run --recipe result.png photo.jpg painting.jpg -o again.png")]
 pub struct RunArgs {
     /// The content picture: what to paint
@@ -164,6 +164,16 @@ pub struct RunArgs {
     /// mask. Can be repeated
     #[arg(long = "mask", value_name = "MASK=STYLE[:REGION]")]
     pub masks: Vec<String>,
+
+    /// Where the colours come from: style, content, luminance, match-cholesky,
+    /// match-pca, match-symmetric or match-histogram; the same as --set colour=MODE
+    #[arg(long, value_name = "MODE")]
+    pub colour: Option<String>,
+
+    /// Look at the styles at this multiple of the picture's size, 0.1 to 4; small:
+    /// fine strokes. The same as --set style.scale=N
+    #[arg(long, value_name = "N")]
+    pub style_scale: Option<f64>,
 
     /// Where to save the picture: .png, .jpg, .webp, .tif or .bmp [default:
     /// CONTENT-STYLE.png here, with a number if that exists]
@@ -219,6 +229,12 @@ impl RunArgs {
     /// Every change to the preset, in order.
     pub fn all_settings(&self) -> Vec<String> {
         let mut settings = self.preset.all_settings();
+        settings.extend(self.colour.iter().map(|colour| format!("colour={colour}")));
+        settings.extend(
+            self.style_scale
+                .iter()
+                .map(|scale| format!("style.scale={scale}")),
+        );
         settings.extend(self.written.settings());
         if self.inches.is_some() && self.written.dpi.is_none() {
             settings.push(format!("output.dpi={DEFAULT_DPI}"));

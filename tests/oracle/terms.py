@@ -247,6 +247,48 @@ def a_width(picture):
     return picture.shape[3]
 
 
+# --- Colours: the style brought to the content's, on N×3 colours in 0..1 ----------------
+
+
+def recoloured(style, content, how):
+    """Cells 3 and 8 of ColourControl in leongatys/NeuralImageSynthesis, in numpy."""
+    x, y = (p[0].flatten(1).numpy().T for p in (style, content))
+    if how == "histogram":
+        out = []
+        for a, b in zip(x.T, y.T):
+            ranks = [np.searchsorted(np.sort(a), a, side) for side in ("left", "right")]
+            middle = (ranks[0] + ranks[1]) / 2 / len(a)
+            out.append(np.interp(middle, (np.arange(len(b)) + 0.5) / len(b), np.sort(b)))
+        return np.stack(out, 1)
+    grey = np.array([0.299, 0.587, 0.114])
+    if how == "luminance":
+        return np.repeat((x @ grey)[:, None], 3, 1)
+    (mx, my), one = (x.mean(0), y.mean(0)), 1e-5 * np.eye(3)
+    cx, cy = np.cov(x.T, bias=True) + one, np.cov(y.T, bias=True) + one
+
+    def power(m, e):
+        values, vectors = np.linalg.eigh(m)
+        return (vectors * values**e) @ vectors.T
+
+    if how == "cholesky":
+        t = np.linalg.cholesky(cy) @ np.linalg.inv(np.linalg.cholesky(cx))
+    elif how == "pca":
+        t = power(cy, 0.5) @ power(cx, -0.5)
+    else:
+        root = power(cx, 0.5)
+        t = power(cx, -0.5) @ power(root @ cy @ root, 0.5) @ power(cx, -0.5)
+    return ((x - mx) @ t.T + my).clip(0, 1)
+
+
+def colour_results():
+    style, content = made_picture("second", *SECOND_SIZE), made_picture("content", WIDTH, HEIGHT)
+    results = {}
+    for how in ("luminance", "cholesky", "pca", "symmetric", "histogram"):
+        values = recoloured(style, content, how).flatten()
+        results[how] = [[i, values[i]] for i in range(0, len(values), len(values) // 40)]
+    return results
+
+
 FIVE = {f"relu{b}_1": 1.0 for b in range(1, 6)}
 FOUR = {"relu1_1": 0.5, "relu2_1": 1.0, "relu3_1": 2.0, "relu4_1": 1.0}
 
@@ -327,7 +369,7 @@ def main():
         )
         print(name, total.item())
     pictures = {n: first_pixels(made_picture(n, WIDTH, HEIGHT)) for n in FORMULAS}
-    write("terms.json", {"formulas": FORMULAS, "first_pixels": pictures, "cases": results})
+    write("terms.json", {"formulas": FORMULAS, "first_pixels": pictures, "cases": results, "colours": colour_results()})
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use impasto_core::picture::Picture;
-use impasto_core::preset::{Layer, Network, Pooling, Preset};
+use impasto_core::picture::{Picture, recolour};
+use impasto_core::preset::{Layer, Network, Pooling, Preset, Recolour};
 use impasto_engine::evaluate::evaluate;
 use impasto_engine::network::Vgg;
-use impasto_engine::pixels::tensor_of;
+use impasto_engine::pixels::{picture_of, tensor_of};
 use impasto_engine::precision::Precision;
 use impasto_engine::statistic::balance;
 use impasto_engine::targets::{StyleMask, TargetImages, Targets};
@@ -366,6 +366,37 @@ fn every_term_matches_whole_and_in_tiles() {
                 &what,
             );
             assert_samples(&gradient, &expected["samples"], largest, &what);
+        }
+    }
+}
+
+/// The colours of one picture given to another.
+#[test]
+fn colours_match() {
+    let results = results("terms.json");
+    let picture = |name: &str, width, height| {
+        let tensor = made_up(name, width, height, &Value::Array(Vec::new()));
+        picture_of(&tensor).expect("a picture")
+    };
+    let (style, content) = (picture("second", 48, 60), picture("content", 56, 48));
+    let how = |name: &str| match name {
+        "cholesky" => recolour::recolour(&style, &content, Recolour::Cholesky),
+        "pca" => recolour::recolour(&style, &content, Recolour::Pca),
+        "symmetric" => recolour::recolour(&style, &content, Recolour::Symmetric),
+        "histogram" => recolour::recolour(&style, &content, Recolour::Histogram),
+        "luminance" => recolour::luminance(&style),
+        other => panic!("no such colours: {other}"),
+    };
+    let colours = results["colours"].as_object().expect("colours");
+    assert_eq!(colours.len(), 5);
+    for (name, samples) in colours {
+        let found = how(name);
+        // The histogram match tells 2¹⁴ levels apart.
+        let tolerance = if name == "histogram" { 2e-3 } else { 1e-4 };
+        for sample in samples.as_array().expect("samples") {
+            let index = sample[0].as_u64().expect("an index") as usize;
+            let off = f64::from(found.pixels()[index]) - number(&sample[1]);
+            assert!(off.abs() < tolerance, "{name} at {index}: off by {off}");
         }
     }
 }

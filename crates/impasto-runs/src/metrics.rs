@@ -273,6 +273,10 @@ pub fn csv(steps: &[Step], out: &mut impl Write) -> io::Result<()> {
     for layer in &style {
         write!(out, ",style_{layer}")?;
     }
+    let laplacian = steps.iter().any(|step| step.layers.laplacian.is_some());
+    if laplacian {
+        write!(out, ",laplacian")?;
+    }
     writeln!(out)?;
     for step in steps {
         write!(
@@ -290,7 +294,8 @@ pub fn csv(steps: &[Step], out: &mut impl Write) -> io::Result<()> {
         )?;
         let of_content = content.iter().map(|layer| step.layers.content.get(layer));
         let of_style = style.iter().map(|layer| step.layers.style.get(layer));
-        for loss in of_content.chain(of_style) {
+        let edges = laplacian.then_some(step.layers.laplacian.as_ref());
+        for loss in of_content.chain(of_style).chain(edges) {
             match loss {
                 Some(loss) => write!(out, ",{loss}")?,
                 None => write!(out, ",")?,

@@ -1,11 +1,21 @@
 //! What stored samples mean as sRGB colours.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use image::{DynamicImage, ImageBuffer, Pixel, Primitive};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformF32Executor, TransformOptions};
 
 use super::Picture;
+
+/// The ICC profile of sRGB, as it is written into files; empty if it cannot be made.
+pub(super) static SRGB_PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut profile = ColorProfile::new_srgb().encode().unwrap_or_default();
+    // The date when it was made, in the header: always the same, so that files are.
+    if let Some(date) = profile.get_mut(24..36) {
+        date.copy_from_slice(&[0x07, 0xEA, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+    }
+    profile
+});
 
 /// Linear light of an sRGB-encoded value (IEC 61966-2-1).
 pub(super) fn srgb_to_linear(encoded: f32) -> f32 {
@@ -59,7 +69,9 @@ where
     } else {
         (3, DataColorSpace::Rgb, Layout::Rgb)
     };
-    let transform = icc_profile.and_then(|profile| transform_to_srgb(profile, space, layout));
+    // Our own would change values by its rounding.
+    let foreign = icc_profile.filter(|profile| *profile != SRGB_PROFILE.as_slice());
+    let transform = foreign.and_then(|profile| transform_to_srgb(profile, space, layout));
     let largest: f32 = P::Subpixel::DEFAULT_MAX_VALUE.into();
     let width = image.width() as usize;
 

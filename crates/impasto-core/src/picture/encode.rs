@@ -9,9 +9,9 @@ use image::codecs::{
     webp::WebPEncoder,
 };
 use image::{ExtendedColorType, ImageEncoder, ImageResult};
-use moxcms::ColorProfile;
 use tiff::encoder::colortype;
 
+use super::colour::SRGB_PROFILE;
 use super::decode::read_file;
 use super::destination::write_whole;
 use super::format::{OutputFormat, output_format};
@@ -210,10 +210,8 @@ where
 {
     let (width, height) = picture.size();
     let mut image = encoder.new_image::<C>(width, height)?;
-    if let Some(profile) = srgb_profile() {
-        let tag = tiff::tags::Tag::IccProfile;
-        image.encoder().write_tag(tag, profile.as_slice())?;
-    }
+    let tag = tiff::tags::Tag::IccProfile;
+    image.encoder().write_tag(tag, SRGB_PROFILE.as_slice())?;
     if settings.dpi > 0.0 {
         let dpi = tiff::encoder::Rational {
             n: (settings.dpi * 100.0).round() as u32,
@@ -257,16 +255,9 @@ fn with_profile(
     rgb: &[u8],
     (width, height): (u32, u32),
 ) -> ImageResult<()> {
-    if let Some(profile) = srgb_profile() {
-        // An encoder that has no place for it writes a picture all the same.
-        let _ = encoder.set_icc_profile(profile);
-    }
+    // An encoder that has no place for it writes a picture all the same.
+    let _ = encoder.set_icc_profile(SRGB_PROFILE.clone());
     encoder.write_image(rgb, width, height, ExtendedColorType::Rgb8)
-}
-
-/// The ICC profile of sRGB.
-fn srgb_profile() -> Option<Vec<u8>> {
-    ColorProfile::new_srgb().encode().ok()
 }
 
 #[cfg(test)]

@@ -247,3 +247,119 @@ fn average_alike(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A dark left and a light right half, with noise of this size.
+    fn edge(noise: f32) -> Picture {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut pixels = Vec::new();
+        for _ in 0..40 {
+            for x in 0..60 {
+                let value = if x < 30 { 0.3 } else { 0.7 };
+                pixels.extend(
+                    [value, 0.5, value].map(|it| it + noise * (random.r#gen::<f32>() - 0.5)),
+                );
+            }
+        }
+        Picture::new(60, 40, pixels).unwrap()
+    }
+
+    fn finished(picture: &Picture, key: &str, value: f64) -> Picture {
+        let mut settings = Finish::default();
+        *settings.get_mut(key).unwrap() = value;
+        finish(picture, &settings, None)
+    }
+
+    fn distance(one: &Picture, other: &Picture) -> f32 {
+        let pairs = one.pixels().iter().zip(other.pixels());
+        let sum: f32 = pairs.map(|(a, b)| (a - b).powi(2)).sum();
+        (sum / one.pixels().len() as f32).sqrt()
+    }
+
+    #[test]
+    fn nothing_leaves_a_picture_as_it_is() {
+        let picture = edge(0.2);
+        assert_eq!(finish(&picture, &Finish::default(), None), picture);
+        // Without a content there are no colours to match.
+        assert_eq!(finished(&picture, "match_colours", 1.0), picture);
+    }
+
+    #[test]
+    fn noise_goes_and_the_edge_stays() {
+        let (clean, noisy) = (edge(0.0), edge(0.2));
+        let found = finished(&noisy, "denoise", 0.6);
+        assert!(distance(&found, &clean) < 0.45 * distance(&noisy, &clean));
+        let at = |picture: &Picture, x: usize| picture.pixels()[3 * (20 * 60 + x)];
+        assert!(
+            at(&found, 30) - at(&found, 29) > 0.3,
+            "the edge is as steep as before"
+        );
+        assert_eq!(found, finished(&noisy, "denoise", 0.6), "always the same");
+    }
+
+    #[test]
+    fn every_number_does_what_it_says() {
+        let picture = edge(0.1);
+        let luminance = |picture: &Picture| {
+            let pixels = picture.pixels().chunks_exact(3);
+            let sum: f32 = pixels.map(|rgb| luma([rgb[0], rgb[1], rgb[2]])).sum();
+            sum / (60.0 * 40.0)
+        };
+        let spread = |picture: &Picture| {
+            let mean = picture.pixels().iter().sum::<f32>() / picture.pixels().len() as f32;
+            let sum: f32 = picture
+                .pixels()
+                .iter()
+                .map(|value| (value - mean).powi(2))
+                .sum();
+            sum
+        };
+        assert!(luminance(&finished(&picture, "brightness", 0.5)) > luminance(&picture) + 0.05);
+        assert!(luminance(&finished(&picture, "brightness", -0.5)) < luminance(&picture) - 0.05);
+        assert!(spread(&finished(&picture, "contrast", 0.5)) > 1.5 * spread(&picture));
+        for rgb in finished(&picture, "saturation", -1.0)
+            .pixels()
+            .chunks_exact(3)
+        {
+            assert!((rgb[0] - rgb[1]).abs() < 1e-6 && (rgb[1] - rgb[2]).abs() < 1e-6);
+        }
+        assert!(spread(&finished(&picture, "sharpen", 1.0)) > spread(&picture));
+        let grain = distance(&finished(&edge(0.0), "grain", 1.0), &edge(0.0));
+        assert!((0.07..0.11).contains(&grain), "{grain}");
+        let content = edge(0.3);
+        let matched = Finish {
+            match_colours: 1.0,
+            ..Finish::default()
+        };
+        let grey = finished(&picture, "saturation", -0.9);
+        let found = finish(&grey, &matched, Some(&content));
+        assert!(distance(&found, &content) < distance(&grey, &content));
+        for (key, least, most) in Finish::BOUNDS {
+            for value in [least, most] {
+                let found = finished(&picture, key, value);
+                assert!(
+                    found
+                        .pixels()
+                        .iter()
+                        .all(|value| (0.0..=1.0).contains(value)),
+                    "{key}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_pixel_is_finished_too() {
+        let picture = Picture::new(1, 1, vec![0.2, 0.4, 0.6]).unwrap();
+        for (key, _, most) in Finish::BOUNDS {
+            let found = finished(&picture, key, most);
+            assert!(
+                found.pixels().iter().all(|value| value.is_finite()),
+                "{key}"
+            );
+        }
+    }
+}

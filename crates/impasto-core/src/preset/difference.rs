@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{
-    ContentTerm, Finish, Layer, Mask, Preset, Scale, Smoothness, Start, Statistic, StyleTerm, Term,
+    ContentTerm, Finish, Layer, Mask, Preset, Scale, Smoothness, Start, StyleTerm, Term,
     schema::{Hexadecimal, Optimizer, OutputSettings, Statistics, Word},
     words::shown,
 };
@@ -205,24 +205,17 @@ impl Found {
 
     /// Notes the statistic of the layers that are not named, and each that is.
     fn statistics(&mut self, from: &Statistics, to: &Statistics) {
-        let word = |statistic: Option<&Statistic>| statistic.map(|it| it.word().to_owned());
         if from.layers.is_empty() && to.layers.is_empty() {
-            return self.push(
-                "style.statistic",
-                word(Some(&from.default)),
-                word(Some(&to.default)),
-            );
+            return self.values("style.statistic", from.default.word(), to.default.word());
         }
         let key = format!("style.statistic.{}", Statistics::DEFAULT);
-        self.push(&key, word(Some(&from.default)), word(Some(&to.default)));
+        self.values(&key, from.default.word(), to.default.word());
         let layers: BTreeMap<&Layer, _> = from.layers.iter().chain(&to.layers).collect();
         for layer in layers.into_keys() {
             let key = format!("style.statistic.{layer}");
-            self.push(
-                &key,
-                word(from.layers.get(layer)),
-                word(to.layers.get(layer)),
-            );
+            // A layer that is not named follows the default, also into the second preset.
+            let before = from.layers.get(layer).unwrap_or(&to.default);
+            self.values(&key, before.word(), to.of(*layer).word());
         }
     }
 
@@ -268,8 +261,11 @@ fn scales(schedule: &[Scale]) -> String {
     scales.join(" ")
 }
 
-/// `[0.7, 0.3]`
+/// `[0.7, 0.3]`, or `0.7` alone.
 fn list(numbers: &[f64]) -> String {
+    if let [number] = numbers {
+        return crate::text::number(*number, MAX_DIGITS);
+    }
     let numbers: Vec<String> = numbers.iter().map(|it| number(*it, MAX_DIGITS)).collect();
     format!("[{}]", numbers.join(", "))
 }
@@ -441,8 +437,9 @@ mod tests {
                 }
                 // What is left is what rounding took.
                 for left in differences(&followed, to) {
+                    let key = &left.key;
                     let [from, to] =
-                        [left.from, left.to].map(|value| value.unwrap().parse::<f64>().unwrap());
+                        [left.from, left.to].map(|value| value.unwrap().parse::<f64>().expect(key));
                     assert!((from - to).abs() <= 1e-3 * to, "{}", left.key);
                 }
             }

@@ -13,15 +13,27 @@ use super::{MAX_BYTES, Preset, error::PresetError, text, words::nearest};
 
 /// The built-in presets, by name: one row for each file in `presets/`.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("blend", include_str!("../../../../presets/blend.yaml")),
     ("bold", include_str!("../../../../presets/bold.yaml")),
     ("default", include_str!("../../../../presets/default.yaml")),
     ("demo", include_str!("../../../../presets/demo.yaml")),
     ("fine", include_str!("../../../../presets/fine.yaml")),
+    ("fresco", include_str!("../../../../presets/fresco.yaml")),
     ("gatys", include_str!("../../../../presets/gatys.yaml")),
+    ("ink", include_str!("../../../../presets/ink.yaml")),
+    (
+        "keepsake",
+        include_str!("../../../../presets/keepsake.yaml"),
+    ),
+    (
+        "miniature",
+        include_str!("../../../../presets/miniature.yaml"),
+    ),
     (
         "neural-style",
         include_str!("../../../../presets/neural-style.yaml"),
     ),
+    ("palette", include_str!("../../../../presets/palette.yaml")),
     ("photo", include_str!("../../../../presets/photo.yaml")),
     ("poster", include_str!("../../../../presets/poster.yaml")),
     ("quick", include_str!("../../../../presets/quick.yaml")),
@@ -29,7 +41,9 @@ const BUILT_IN: &[(&str, &str)] = &[
         "reconstruction",
         include_str!("../../../../presets/reconstruction.yaml"),
     ),
+    ("swirl", include_str!("../../../../presets/swirl.yaml")),
     ("texture", include_str!("../../../../presets/texture.yaml")),
+    ("tinted", include_str!("../../../../presets/tinted.yaml")),
 ];
 
 /// The presets at hand: the built-in ones, overlaid by the user's own.

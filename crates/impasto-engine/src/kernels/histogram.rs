@@ -39,13 +39,70 @@ pub fn match_histograms(
     check("the differences", channels * count, out.len())?;
     check("the sums", channels, sums.len())?;
     check("positions", count, count.min(u32::MAX as usize))?;
-    let blocks = channels.div_ceil(BLOCK);
     let out = Shared::new(out);
     let sums = Shared::new(sums);
-    parallel(blocks, |block| {
+    by_columns(
+        rows,
+        channels,
+        count,
+        |channel, values, sorter| {
+            let ranked = &ranked[channel * count..(channel + 1) * count];
+            let sum = sorter.match_channel(values, ranked, scale);
+            // SAFETY: each channel has one place, and belongs to one block.
+            unsafe { sums.part(channel..channel + 1)[0] = sum };
+        },
+        |first, width, columns, stride| {
+            for row in 0..count {
+                let from = row * channels + first;
+                // SAFETY: blocks write to different columns.
+                let target = unsafe { out.part(from..from + width) };
+                let column = columns[row..].iter().step_by(stride);
+                for (value, from) in target.iter_mut().zip(column) {
+                    *value = *from;
+                }
+            }
+        },
+    );
+    Ok(())
+}
+
+/// The channels of `rows`, `[count, channels]`, each in ascending order: `[channels, count]`.
+/// Values that are not above zero become zero.
+///
+/// # Errors
+/// As [`match_histograms`].
+pub fn sort_channels(rows: &[f32], channels: usize, count: usize, out: &mut [f32]) -> Result<()> {
+    check("the rows", channels * count, rows.len())?;
+    check("the sorted rows", channels * count, out.len())?;
+    check("positions", count, count.min(u32::MAX as usize))?;
+    let out = Shared::new(out);
+    by_columns(
+        rows,
+        channels,
+        count,
+        |channel, values, sorter| {
+            // SAFETY: each channel has one row, and belongs to one block.
+            let row = unsafe { out.part(channel * count..(channel + 1) * count) };
+            sorter.sort_channel(values, row);
+        },
+        |_, _, _, _| {},
+    );
+    Ok(())
+}
+
+/// Gives `each` the channels of `rows`, `[count, channels]`, one by one, as a column of its
+/// own that it may change; then `all` the columns of a block: the first channel, how many
+/// there are, the columns, and how far apart they lie.
+fn by_columns(
+    rows: &[f32],
+    channels: usize,
+    count: usize,
+    each: impl Fn(usize, &mut [f32], &mut Sorter) + Sync,
+    all: impl Fn(usize, usize, &[f32], usize) + Sync,
+) {
+    parallel(channels.div_ceil(BLOCK), |block| {
         let first = block * BLOCK;
         let width = BLOCK.min(channels - first);
-        // Columns of the block: side by side as they are read and written.
         // A multiple of a page apart, all of them would want the same lines of the cache.
         let stride = count.next_multiple_of(LANES) + 3 * LANES;
         with_scratch(width * stride, |columns| {
@@ -62,25 +119,12 @@ pub fn match_histograms(
             }
             let mut sorter = Sorter::default();
             for column in 0..width {
-                let channel = first + column;
                 let values = &mut columns[column * stride..column * stride + count];
-                let ranked = &ranked[channel * count..(channel + 1) * count];
-                let sum = sorter.match_channel(values, ranked, scale);
-                // SAFETY: each channel has one place, and belongs to one block.
-                unsafe { sums.part(channel..channel + 1)[0] = sum };
+                each(first + column, values, &mut sorter);
             }
-            for row in 0..count {
-                let from = row * channels + first;
-                // SAFETY: blocks write to different columns.
-                let target = unsafe { out.part(from..from + width) };
-                let column = columns[row..].iter().step_by(stride);
-                for (value, from) in target.iter_mut().zip(column) {
-                    *value = *from;
-                }
-            }
+            all(first, width, columns, stride);
         });
     });
-    Ok(())
 }
 
 /// Sorts keys with the positions that they come from.
@@ -122,6 +166,22 @@ impl Sorter {
             values[position] = difference * scale;
         }
         sum
+    }
+
+    /// Writes the values in ascending order.
+    fn sort_channel(&mut self, values: &[f32], out: &mut [f32]) {
+        self.pairs.clear();
+        make_room(&mut self.pairs, values.len());
+        make_room(&mut self.spare, values.len());
+        let above = values.iter().filter(|value| **value > 0.0);
+        self.pairs
+            .extend(above.map(|value| u64::from(value.to_bits()) << 32));
+        self.sort();
+        let zeros = values.len() - self.pairs.len();
+        out[..zeros].fill(0.0);
+        for (value, pair) in out[zeros..].iter_mut().zip(&self.pairs) {
+            *value = f32::from_bits((pair >> 32) as u32);
+        }
     }
 
     /// Radix sort by the upper 32 bits, from the lowest digit to the highest; stable.
@@ -166,6 +226,15 @@ mod tests {
             let mut ranked = noise(channels * count, 5);
             for row in ranked.chunks_exact_mut(count) {
                 row.sort_by(f32::total_cmp);
+            }
+            let mut sorted = vec![f32::NAN; rows.len()];
+            sort_channels(&rows, channels, count, &mut sorted).unwrap();
+            for (channel, sorted) in sorted.chunks_exact(count).enumerate() {
+                let mut wanted: Vec<f32> = (0..count)
+                    .map(|position| rows[position * channels + channel])
+                    .collect();
+                wanted.sort_by(f32::total_cmp);
+                assert_eq!(sorted, wanted);
             }
             let mut out = vec![f32::NAN; rows.len()];
             let mut sums = vec![f64::NAN; channels];

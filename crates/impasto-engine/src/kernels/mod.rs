@@ -49,7 +49,7 @@ pub use convolution::Epilogue;
 pub use filters::Filters;
 pub use first::FirstFilters;
 pub use gram::{add_product, gram, product};
-pub use histogram::match_histograms;
+pub use histogram::{match_histograms, sort_channels};
 pub use lanes::Instructions;
 pub use long_rows::{combine_rows, row_products};
 pub use pool::{max_pool, max_pool_backward};

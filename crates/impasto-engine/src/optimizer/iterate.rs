@@ -40,6 +40,8 @@ pub(super) struct Iterate {
     pub failures: Tensor,
     /// Which image is the best one.
     tracking: Tracking,
+    /// By what share the total may rise from one latest image to the next.
+    pub max_rise: f64,
     /// The decay to the power of the images in the average; 1 before the first. float64,
     /// 0-dimensional.
     power: Tensor,
@@ -83,6 +85,8 @@ impl Iterate {
             failures: numbers.f_select(0, 2)?,
             numbers,
             tracking: Tracking::Lowest,
+            // Any rise, also from zero.
+            max_rise: 1e30,
             power: number(1.0)?,
             zero: Tensor::f_zeros([0i64; 0], (Kind::Float, device))?,
             half: number(0.5)?,
@@ -105,7 +109,8 @@ impl Iterate {
             Tracking::Lowest => total
                 .f_lt_tensor(&self.best_total)?
                 .f_logical_and(&finite)?,
-            Tracking::Latest | Tracking::Average(_) => finite.shallow_clone(),
+            Tracking::Latest => total.f_le_tensor(&self.limit()?)?.f_logical_and(&finite)?,
+            Tracking::Average(_) => finite.shallow_clone(),
         };
         select(&self.best_total, &better, &total)?;
         match self.tracking {
@@ -123,6 +128,15 @@ impl Iterate {
             total,
             failed,
         })
+    }
+
+    /// The highest total that the next image may have to be the latest one.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    fn limit(&self) -> Result<Tensor> {
+        let rise = self.best_total.f_abs()?.f_mul_scalar(self.max_rise)?;
+        Ok(self.best_total.f_add(&rise)?)
     }
 
     /// Takes the image into the average where `finite`. With the decay d and n images

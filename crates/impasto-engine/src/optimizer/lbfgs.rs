@@ -31,6 +31,8 @@ const ARMIJO: f64 = 1e-4;
 const NOISE: f64 = 1e-6;
 /// How often a step is shortened before the history is dropped.
 pub(super) const MAX_REJECTED: u32 = 5;
+/// The share by which a step may raise the total where the gradient is not the total's.
+const MAX_RISE: f64 = 0.1;
 /// Root mean square change of the pixels in a step without history.
 const FIRST_STEP: f64 = 0.02;
 /// A pair counts as curvature only if s·y exceeds this share of |s|·|y|.
@@ -143,6 +145,8 @@ impl Lbfgs {
     #[must_use]
     pub fn tracking(mut self, tracking: Tracking) -> Self {
         self.iterate.track(tracking);
+        // A step that raises it by more is taken back.
+        self.iterate.max_rise = MAX_RISE;
         self
     }
 
@@ -254,8 +258,11 @@ impl Lbfgs {
             .f_add(&promised.f_mul_scalar(ARMIJO)?)?;
         let finite = failed.f_logical_not()?;
         let accepted = match self.iterate.tracking() {
-            // A gradient that is not the total's may well lead to a higher one.
-            Tracking::Latest => finite.shallow_clone(),
+            // A gradient that is not the total's may well lead to a higher one, but a
+            // step that raises it by much went wrong.
+            Tracking::Latest => total
+                .f_le_tensor(&before.f_add(&before.f_abs()?.f_mul_scalar(MAX_RISE)?)?)?
+                .f_logical_and(&finite)?,
             Tracking::Lowest | Tracking::Average(_) => {
                 total.f_le_tensor(&enough)?.f_logical_and(&finite)?
             }

@@ -89,7 +89,8 @@ pub trait Optimizer: Send {
 pub enum Tracking {
     /// The one with the lowest total.
     Lowest,
-    /// The latest: where the gradient is that of no total. L-BFGS then accepts every step.
+    /// The latest: where the gradient is that of no total. L-BFGS then accepts a step that
+    /// raises the total a little.
     Latest,
     /// The exponential mean of all images with this decay.
     Average(f64),

@@ -143,3 +143,55 @@ fn what_was_saved_goes_on_bit_by_bit() {
         }
     }
 }
+
+#[test]
+fn an_average_is_the_mean_of_the_images_without_its_beginnings_bias() {
+    let decay = 0.8;
+    for &device in devices().iter() {
+        let image = start(device);
+        let mut adam = build(
+            OptimizerKind::Adam,
+            &image,
+            0.05,
+            4,
+            Tracking::Average(decay),
+        )
+        .unwrap();
+        let (mut sum, mut weights) = (image.zeros_like(), 0.0);
+        for step in 0..6 {
+            sum = sum * decay + adam.image() * (1.0 - decay);
+            weights = weights * decay + (1.0 - decay);
+            let gradient = adam.image() - 0.3;
+            adam.step(
+                &gradient,
+                &Tensor::from(1.0 + f64::from(step)).to_device(device),
+            )
+            .unwrap();
+            let off = (adam.best_image() - &sum / weights).abs().max();
+            assert!(off.double_value(&[]) < 1e-6, "after {step} steps");
+        }
+        // Another loss, another average.
+        adam.restart().unwrap();
+        let image = adam.image().copy();
+        adam.step(&image.zeros_like(), &Tensor::from(9.0).to_device(device))
+            .unwrap();
+        let off = (adam.best_image() - image).abs().max();
+        assert!(off.double_value(&[]) < 1e-6);
+    }
+}
+
+#[test]
+fn the_latest_image_is_kept_unless_its_total_is_far_higher() {
+    let image = start(Device::Cpu);
+    let mut lbfgs = build(OptimizerKind::Lbfgs, &image, 1.0, 4, Tracking::Latest).unwrap();
+    let step = |lbfgs: &mut Box<dyn Optimizer>, total: f64| {
+        let tried = lbfgs.image().copy();
+        let gradient = &tried - 0.4;
+        lbfgs.step(&gradient, &Tensor::from(total)).unwrap();
+        (lbfgs.best_image() - tried).abs().max().double_value(&[]) == 0.0
+    };
+    assert!(step(&mut lbfgs, 100.0));
+    assert!(step(&mut lbfgs, 105.0), "a little higher");
+    assert!(!step(&mut lbfgs, 1e6), "it went wrong");
+    assert!(step(&mut lbfgs, 104.0));
+}

@@ -68,18 +68,24 @@ impl Statistic for Histogram {
     /// The style's values at the N ranks of the image, `[C, N]`.
     fn target(&self, style: &Sums, positions: i64) -> Result<Target> {
         let (map, weights) = style.map()?;
-        let (values, order) = sorted(map)?;
+        let (values, order) = match (weights, sorted_by_our_kernels(map)?) {
+            (None, Some(values)) => (values, None),
+            _ => {
+                let (values, order) = sorted(map)?;
+                (values, Some(order))
+            }
+        };
         let (channels, length) = values.size2()?;
         let options = (Kind::Double, values.device());
         let wanted = Tensor::f_arange(positions, options)?
             .f_add_scalar(0.5)?
             .f_div_scalar(positions as f64)?;
-        let places = match weights {
+        let places = match weights.zip(order) {
             None => wanted
                 .f_mul_scalar(length as f64)?
                 .f_sub_scalar(0.5)?
                 .f_unsqueeze(0)?,
-            Some(weights) => {
+            Some((weights, order)) => {
                 let ranks = ranks(&in_order(weights, &order)?)?.f_contiguous()?;
                 let wanted = wanted
                     .f_unsqueeze(0)?
@@ -137,6 +143,19 @@ impl Statistic for Histogram {
             slope: Some(Slope::Map(share)),
         })
     }
+}
+
+/// The values of [`sorted`] by our own kernel where it can.
+fn sorted_by_our_kernels(map: &Tensor) -> Result<Option<Tensor>> {
+    let Some((values, _)) = floats(map, CHANNELS_LAST).zip(Instructions::detect()) else {
+        return Ok(None);
+    };
+    let (_, channels, height, width) = map.size4()?;
+    let count = height * width;
+    filled(&[channels, count], |out| {
+        kernels::sort_channels(values, channels as usize, count as usize, out)
+    })
+    .map(Some)
 }
 
 /// As [`Histogram::compare`], by our own kernel where it can.

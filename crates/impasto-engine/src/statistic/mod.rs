@@ -24,6 +24,8 @@ mod covariance;
 mod gram;
 mod histogram;
 mod mean_std;
+#[cfg(test)]
+mod tests;
 
 use impasto_core::preset::{self, Layer};
 use tch::{Kind, Tensor};

@@ -222,7 +222,8 @@ fn is_finite(step: &Step) -> bool {
         .layers
         .content
         .values()
-        .chain(step.layers.style.values());
+        .chain(step.layers.style.values())
+        .chain(&step.layers.laplacian);
     [
         step.content,
         step.style,

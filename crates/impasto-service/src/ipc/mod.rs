@@ -38,7 +38,7 @@ pub use socket::Announce;
 /// The version of what is said over the socket. Both ends must speak the same
 /// one: it goes up with every change that an older end would misunderstand,
 /// be it in `frame` or in [`impasto_core::protocol`].
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// How many clients may be attached to a run at once.
 pub const MAX_CLIENTS: usize = 16;

@@ -275,3 +275,66 @@ fn a_link_stays_a_link() {
     assert_eq!(load(&real).unwrap().picture, sample());
     assert_eq!(names_in(&shelf), ["real.png"]);
 }
+
+#[test]
+fn sixteen_bits_come_back_finer_than_eight() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = smooth();
+    let settings = OutputSettings {
+        depth: 16,
+        dpi: 300.0,
+        ..OutputSettings::default()
+    };
+    for name in ["a.png", "a.tif"] {
+        let path = folder.path().join(name);
+        save_with(&picture, &path, None, &settings).unwrap();
+        let back = load(&path).unwrap().picture;
+        for (found, wanted) in back.pixels().iter().zip(picture.pixels()) {
+            assert!((found - wanted).abs() < 1.0 / 65_535.0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn files_say_that_they_are_srgb_and_how_large_they_print() {
+    let settings = OutputSettings {
+        dpi: 300.0,
+        ..OutputSettings::default()
+    };
+    let encoded = |name: &str| encode(&smooth(), Path::new(name), None, &settings).unwrap();
+    let has = |bytes: &[u8], wanted: &[u8]| bytes.windows(wanted.len()).any(|it| it == wanted);
+    for name in ["a.jpg", "a.webp", "a.tif"] {
+        // The signature of every ICC profile.
+        assert!(has(&encoded(name), b"acsp"), "{name}");
+    }
+    let png = encoded("a.png");
+    assert!(has(&png, b"sRGB"));
+    // 11,811 pixels a metre, both ways.
+    assert!(has(&png, b"pHYs\0\0\x2e\x23\0\0\x2e\x23\x01"));
+    // JFIF's units and densities: dots per inch.
+    assert!(has(
+        &encoded("a.jpg"),
+        b"JFIF\0\x01\x02\x01\x01\x2c\x01\x2c"
+    ));
+    let plain = encode(
+        &smooth(),
+        Path::new("a.png"),
+        None,
+        &OutputSettings::default(),
+    );
+    assert!(!has(&plain.unwrap(), b"pHYs"));
+}
+
+#[test]
+fn a_lower_quality_is_a_smaller_jpeg() {
+    let size = |quality| {
+        let settings = OutputSettings {
+            quality,
+            ..OutputSettings::default()
+        };
+        encode(&sample(), Path::new("a.jpg"), None, &settings)
+            .unwrap()
+            .len()
+    };
+    assert!(size(20) < size(95));
+}
