@@ -127,7 +127,7 @@ def paint_presets(binary):
                 picture = paint(binary, folder, [f"{content}.jpg", f"{style}.jpg"], flags)
                 sheet.paste(fitted(picture, width), (column * (width + GAP), top + label))
             print(preset)
-    sheet.save(LOOKS / "presets.jpg", quality=85)
+    sheet.save(LOOKS / "presets.jpg", quality=72, optimize=True)
 
 
 def main():
