@@ -2,7 +2,8 @@
 //!
 //! Bottom up: [`device`] finds the processor, [`weights`] reads the network's
 //! parameters, [`network`] computes feature maps and carries gradients back
-//! through them, [`loss`] turns feature maps into losses and a gradient with
+//! through them, [`statistic`] and [`loss`] compare feature maps, [`targets`] holds what
+//! an image is compared with, [`evaluate`] gives its losses and the gradient with
 //! respect to the pixels, [`optimizer`] moves the pixels, [`descent`] is the loop
 //! around both, [`painter`] does one iteration at a time, and [`worker`] runs a
 //! painter on a thread of its own.

@@ -14,14 +14,13 @@ use impasto_core::protocol::{Memory, Step};
 use impasto_core::timing;
 use tch::{Device, Tensor};
 
-use super::accelerator::Stream;
 use super::descent::{self, Descent, DeviceContext, Images, Outcome, Outcomes, Scene};
 use super::evaluate::evaluate;
 use super::memory_plan::MemoryPlan;
 use super::network::Vgg;
 use super::optimizer::Tracking;
 use super::pictures::Pictures;
-use super::pixels::{picture_of, tensor_of};
+use super::pixels::picture_of;
 use super::precision::{self, Precision};
 use super::preview::PreviewCopy;
 use super::state::StateDict;
@@ -564,22 +563,12 @@ impl Painter {
         Ok(painted.map(|picture| finish::finish(&picture, finish, Some(content))))
     }
 
-    /// The picture scaled down to fit, on its way.
+    /// The picture scaled down to fit, on its way, and not finished yet.
     ///
     /// # Errors
     /// When libtorch fails.
     pub fn preview(&self, width: u32, height: u32) -> Result<Option<PreviewCopy>> {
         let DeviceContext { stream, copies, .. } = self.place;
-        if !self.job.preset.finish.is_off() {
-            // Of the whole picture, as it would be saved: grain and noise are those of
-            // its own size.
-            let Some(picture) = self.picture()? else {
-                return Ok(None);
-            };
-            let image = tensor_of(&picture, Device::Cpu)?;
-            let side = Stream::side(Device::Cpu)?;
-            return PreviewCopy::start(&image, width, height, &side).map(Some);
-        }
         stream.run(|| match self.presented()? {
             Some(image) => PreviewCopy::start(&image, width, height, &copies).map(Some),
             None => Ok(None),

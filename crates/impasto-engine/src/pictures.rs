@@ -18,7 +18,6 @@ pub struct Pictures {
     pub styles: Vec<SourcePicture>,
     pub start: Option<SourcePicture>,
     masks: Vec<Mask>,
-    device: Device,
 }
 
 struct Mask {
@@ -65,7 +64,6 @@ impl Pictures {
             styles,
             start: job.start.as_ref().map(|start| source(&start.picture)),
             masks,
-            device,
         })
     }
 
@@ -113,10 +111,6 @@ impl Pictures {
             Some(colours) => colours.at(width, height),
             None => self.content.at(width, height),
         }
-    }
-
-    pub fn device(&self) -> Device {
-        self.device
     }
 }
 

@@ -264,6 +264,47 @@ fn previews_and_snapshots_come_when_asked_for() {
 }
 
 #[test]
+fn a_preview_is_finished_as_the_picture_is_and_painting_is_not_begun_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = begin(endless(&folder));
+    wait_for_step(&link);
+    send(&link, Command::Pause);
+    wait(&link, |event| {
+        matches!(event, Event::Paused { .. }).then_some(())
+    });
+    let preview = || {
+        send(
+            &link,
+            Command::Preview {
+                width: 32,
+                height: 32,
+            },
+        );
+        let arrivals = link.preview.arrivals();
+        arrivals.recv_timeout(TIMEOUT).expect("a preview in time");
+        link.preview.take().expect("a preview")
+    };
+    let plain = preview();
+    let grey = endless(&folder)
+        .preset
+        .set("finish.saturation=-1")
+        .expect("a setting");
+    send(&link, Command::Change(Box::new(grey)));
+    wait(&link, |event| {
+        matches!(event, Event::Changed { .. }).then_some(())
+    });
+    let finished = preview();
+    assert_eq!(finished.iteration, plain.iteration);
+    let (colours, greys) = (
+        plain.rgb.as_chunks::<3>().0,
+        finished.rgb.as_chunks::<3>().0,
+    );
+    assert!(colours.iter().any(|rgb| rgb[0] != rgb[1]));
+    assert!(greys.iter().all(|rgb| rgb[0] == rgb[1] && rgb[1] == rgb[2]));
+    stop(&link);
+}
+
+#[test]
 fn it_saves_when_its_front_end_goes_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let (link, thread) = worker::start(endless(&folder), None).expect("a thread");

@@ -465,6 +465,19 @@ impl Finish {
         *self == Self::default()
     }
 
+    /// What is seen of it in a picture that is shrunk by this factor: noise and grain are
+    /// averaged away, and edges are steeper.
+    #[must_use]
+    pub fn shrunk(self, factor: f64) -> Self {
+        let factor = factor.max(1.0);
+        Self {
+            denoise: self.denoise / factor,
+            sharpen: self.sharpen / factor,
+            grain: self.grain / factor,
+            ..self
+        }
+    }
+
     /// The number with this key, one of [`BOUNDS`](Self::BOUNDS).
     pub fn get(&self, key: &str) -> Option<f64> {
         let mut copy = *self;

@@ -5,11 +5,11 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Comparison, Needs, Slope, Statistic, Sums, Target, map_of};
+use super::{Comparison, Needs, Slope, Statistic, Sums, Target};
 use crate::Result;
 use crate::kernels::{self, Instructions};
 use crate::layout::CHANNELS_LAST;
-use crate::network::rows;
+use crate::network::{rows, unrows};
 use crate::slices::{filled, floats};
 
 pub(super) struct Histogram;
@@ -137,7 +137,7 @@ impl Statistic for Histogram {
         }
         let mut share = weighted.f_zeros_like()?;
         let share = share.f_scatter_(1, &order, &weighted.f_mul_scalar(scale)?)?;
-        let share = map_of(&share.f_tr()?.f_contiguous()?, map)?;
+        let share = unrows(&share.f_tr()?.f_contiguous()?, map)?;
         Ok(Comparison {
             loss,
             slope: Some(Slope::Map(share)),
@@ -183,7 +183,7 @@ fn by_our_kernels(map: &Tensor, table: &Tensor, scale: f64) -> Result<Option<Com
         loss: Tensor::from(loss as f32),
         slope: match scale == 0.0 {
             true => None,
-            false => Some(Slope::Map(map_of(&share, map)?)),
+            false => Some(Slope::Map(unrows(&share, map)?)),
         },
     }))
 }

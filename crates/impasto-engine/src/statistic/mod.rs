@@ -30,7 +30,7 @@ mod tests;
 use impasto_core::preset::{self, Layer};
 use tch::{Kind, Tensor};
 
-use super::network::{rows, unrows};
+use super::network::rows;
 use super::products::{add_product, products};
 use super::tiles::Part;
 use super::{EngineError, Result};
@@ -353,9 +353,4 @@ impl Slope {
 /// The weights of the part `place` of a map's positions, `[N, 1]`.
 fn part_weights(guide: &Tensor, place: Part) -> Result<Tensor> {
     Ok(place.of(guide)?.f_reshape([-1, 1])?)
-}
-
-/// Rows `[N, C]` as a map of the shape of `like`.
-fn map_of(rows: &Tensor, like: &Tensor) -> Result<Tensor> {
-    unrows(rows, like)
 }

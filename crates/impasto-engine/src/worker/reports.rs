@@ -1,12 +1,16 @@
 //! What a worker reports of the painting: steps, notices, memory, previews.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
+use impasto_core::job::Job;
+use impasto_core::picture::{Picture, finish};
+use impasto_core::preset::Finish;
 use impasto_core::protocol::{Event, Preview};
 
 use super::Worker;
-use crate::Result;
 use crate::painter::Progress;
+use crate::{EngineError, Result};
 
 /// How often the memory in use is reported.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
@@ -53,13 +57,33 @@ impl Worker<'_> {
             self.preview = Some((iteration, copy));
             return Ok(());
         };
-        self.channels.slot.put(Preview {
+        let preview = Preview {
             iteration,
             width,
             height,
             rgb,
-        });
-        Ok(())
+        };
+        let slot = self.channels.slot.clone();
+        let Job {
+            preset, content, ..
+        } = self.painter.job();
+        if preset.finish.is_off() {
+            slot.put(preview);
+            return Ok(());
+        }
+        let full = self
+            .painter
+            .size()
+            .map_or(1, |size| size.width.max(size.height));
+        let shrink = f64::from(full) / f64::from(width.max(height).max(1));
+        let (finish, content) = (preset.finish.shrunk(shrink), content.picture.clone());
+        // Painting goes on meanwhile.
+        let work = move || slot.put(finished(preview, &finish, &content));
+        let thread = thread::Builder::new().name("preview".to_owned());
+        thread
+            .spawn(work)
+            .map(drop)
+            .map_err(|error| EngineError::Torch(format!("no thread for a preview: {error}")))
     }
 
     pub(super) fn report_memory(&mut self) {
@@ -73,5 +97,15 @@ impl Worker<'_> {
         if let Some(memory) = self.painter.memory() {
             self.channels.send(Event::Memory(memory));
         }
+    }
+}
+
+/// A preview, finished as the picture would be.
+fn finished(preview: Preview, finish: &Finish, content: &Picture) -> Preview {
+    let picture = Picture::from_rgb8(preview.width, preview.height, &preview.rgb);
+    let picture = picture.map(|picture| finish::finish(&picture, finish, Some(content)));
+    Preview {
+        rgb: picture.map_or(preview.rgb, |picture| picture.to_rgb8()),
+        ..preview
     }
 }
