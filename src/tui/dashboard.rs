@@ -393,7 +393,11 @@ impl<'a> Dashboard<'a> {
         for event in events {
             self.write_down(&event);
             match &event {
-                Event::Changed { iteration, .. } => self.changed = Some(*iteration),
+                Event::Changed { iteration, .. } => {
+                    self.changed = Some(*iteration);
+                    // What is shown may change without another iteration.
+                    self.asked = None;
+                }
                 Event::Step(step) => {
                     // The picture moves after the first evaluation by the new preset.
                     if self

@@ -57,8 +57,8 @@ pub fn number(value: f64, digits: usize) -> String {
     // that mean this very number.
     let rounded = rounded.parse().unwrap_or(value);
     // Zeros that stand for digits left out would be wrong.
-    let exact = rounded == value && (10_000.0..100_000.0).contains(&value);
-    if rounded == 0.0 || (0.001..10_000.0).contains(&rounded) || exact {
+    let exact = rounded == value && (10_000.0..100_000.0).contains(&value.abs());
+    if rounded == 0.0 || (0.001..10_000.0).contains(&rounded.abs()) || exact {
         rounded.to_string()
     } else {
         format!("{rounded:e}")
@@ -109,6 +109,9 @@ mod tests {
             (150_000.0, "1.5e5"),
             (1e30, "1e30"),
             (f64::MIN_POSITIVE, "2.225e-308"),
+            (-0.35, "-0.35"),
+            (-1.0, "-1"),
+            (-150_000.0, "-1.5e5"),
         ] {
             assert_eq!(number(value, 4), text);
         }

@@ -528,15 +528,16 @@ impl Painter {
         if pooling || new.deepest() > old.deepest() {
             self.vgg = network_for(&new, self.device, self.precision)?;
         }
+        if is_presentation(&new, old) {
+            self.colours = self.colours_at(self.scale)?;
+            return Ok(());
+        }
         let recoloured = new.colour != old.colour;
         if recoloured {
             self.pictures = Pictures::new(&self.job, self.device)?;
         }
         if let (Some(scale), true) = (self.scale, pooling || recoloured || retargets(&new, old)) {
             self.targets = self.targets_at(scale, report)?;
-        }
-        if is_presentation(&new, old) {
-            return Ok(());
         }
         // They were measured otherwise.
         (self.accepted, self.best) = (None, None);
@@ -593,18 +594,56 @@ impl Painter {
         Some(best)
     }
 
+    /// Shows and saves the same painting as another preset says: its finish, how files are
+    /// written, and whether the content's colours are put back. Nothing else of the preset
+    /// is taken up.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn present_as(&mut self, preset: &Preset) -> Result<()> {
+        self.job.preset = presented_as(&self.job.preset, preset);
+        self.on_stream(|painter| {
+            painter.colours = painter.colours_at(painter.scale)?;
+            Ok(())
+        })
+    }
+
+    /// The content in its own colours at a scale's size, where they are put back.
+    fn colours_at(&mut self, scale: Option<usize>) -> Result<Option<Tensor>> {
+        let wanted = matches!(
+            self.job.preset.colour,
+            ColourMode::Content | ColourMode::Luminance
+        );
+        match scale.and_then(|scale| self.sizes.get(scale)) {
+            Some(size) if wanted => {
+                let colours = self.pictures.content_in_colour((size.width, size.height))?;
+                Ok(Some(colours))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The targets of one scale.
     fn targets_at(&mut self, scale: usize, report: &mut dyn FnMut(&str)) -> Result<Targets> {
         let Size { width, height, .. } = self.sizes[scale];
+        self.colours = self.colours_at(Some(scale))?;
         let preset = &self.job.preset;
-        self.colours = match preset.colour {
-            ColourMode::Content | ColourMode::Luminance => {
-                Some(self.pictures.content_in_colour((width, height))?)
-            }
-            ColourMode::Style | ColourMode::Match(_) => None,
-        };
         let images = self.pictures.at(preset, (width, height))?;
         Targets::new(&self.vgg, preset, &images, self.tile, report)
+    }
+}
+
+/// A preset with what another says of how the same painting is shown.
+fn presented_as(painted: &Preset, shown: &Preset) -> Preset {
+    let plain = |colour| matches!(colour, ColourMode::Style | ColourMode::Content);
+    Preset {
+        colour: match plain(painted.colour) && plain(shown.colour) {
+            true => shown.colour,
+            false => painted.colour,
+        },
+        finish: shown.finish,
+        output: shown.output,
+        ..painted.clone()
     }
 }
 
@@ -635,18 +674,10 @@ fn retargets(new: &Preset, old: &Preset) -> bool {
 
 /// Whether another preset shows the same painting in another way.
 fn is_presentation(new: &Preset, old: &Preset) -> bool {
-    let plain = |colour| matches!(colour, ColourMode::Style | ColourMode::Content);
-    let colour = match plain(new.colour) && plain(old.colour) {
-        true => new.colour,
-        false => old.colour,
-    };
     let presented = Preset {
         name: new.name.clone(),
         description: new.description.clone(),
-        colour,
-        finish: new.finish,
-        output: new.output,
-        ..old.clone()
+        ..presented_as(old, new)
     };
     presented == *new && old != new
 }

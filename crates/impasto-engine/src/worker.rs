@@ -284,8 +284,8 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// After the end of a run: shows its picture to whoever asks, until a new
-    /// run is asked for or nobody is left.
+    /// After the end of a run: shows its picture to whoever asks, finished as they wish,
+    /// until a new run is asked for or nobody is left.
     fn await_restart(&mut self) {
         while self.next.is_none() {
             if let Err(error) = self.show_preview(true) {
@@ -302,6 +302,13 @@ impl<'a> Worker<'a> {
                     if let Err(error) = self.execute(command) {
                         let iteration = self.painter.iteration();
                         let message = error.to_string();
+                        self.channels.send(Event::Notice { iteration, message });
+                    }
+                }
+                Ok(Command::Change(preset)) => {
+                    if let Err(error) = self.painter.present_as(&preset) {
+                        let iteration = self.painter.iteration();
+                        let message = format!("the change was not made: {error}");
                         self.channels.send(Event::Notice { iteration, message });
                     }
                 }
@@ -404,6 +411,11 @@ impl<'a> Worker<'a> {
                             writer.save_snapshot(iteration, &picture, &recipe, self.settings())
                         })
                     }
+                    // The finished picture again, as it is shown now.
+                    _ if output == self.painter.job().output => match self.save_in_place() {
+                        (Some(saved), None) => Ok(saved),
+                        (_, problem) => Err(problem.unwrap_or_default()),
+                    },
                     _ => self.save(&output).map(|()| output.clone()),
                 };
                 let event = match saved {

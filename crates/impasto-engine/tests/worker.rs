@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Once;
 use std::time::Duration;
@@ -144,7 +145,7 @@ fn it_stops_while_paused() {
 fn stopped_before_it_painted_it_overwrites_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let job = endless(&folder);
-    std::fs::write(&job.output, "what the user had").expect("written");
+    fs::write(&job.output, "what the user had").expect("written");
     let output = job.output.clone();
     let link = begin(job);
     send(&link, Command::Stop);
@@ -154,7 +155,7 @@ fn stopped_before_it_painted_it_overwrites_nothing() {
     });
     assert_eq!(saved, None);
     assert_eq!(
-        std::fs::read(&output).expect("still there"),
+        fs::read(&output).expect("still there"),
         b"what the user had"
     );
 }
@@ -302,6 +303,68 @@ fn a_preview_is_finished_as_the_picture_is_and_painting_is_not_begun_anew() {
     assert!(colours.iter().any(|rgb| rgb[0] != rgb[1]));
     assert!(greys.iter().all(|rgb| rgb[0] == rgb[1] && rgb[1] == rgb[2]));
     stop(&link);
+}
+
+#[test]
+fn a_finished_run_is_shown_and_saved_in_another_way_until_it_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut job = endless(&folder);
+    job.preset.schedule[0].iterations = 2;
+    let (output, preset) = (job.output.clone(), job.preset.clone());
+    let link = begin(job);
+    wait(&link, |event| {
+        matches!(event, Event::Finished { .. }).then_some(())
+    });
+    let painted = picture::load(&output).expect("the picture").picture;
+    let other = [
+        "finish.saturation=-1",
+        "style.weight=9999",
+        "pooling=average",
+    ];
+    let other = other
+        .iter()
+        .try_fold(preset.clone(), |preset, setting| preset.set(setting));
+    send(&link, Command::Change(Box::new(other.expect("settings"))));
+    let before = fs::read(&output).expect("the picture");
+    send(
+        &link,
+        Command::Preview {
+            width: 32,
+            height: 32,
+        },
+    );
+    let arrivals = link.preview.arrivals();
+    arrivals.recv_timeout(TIMEOUT).expect("a preview in time");
+    let preview = link.preview.take().expect("a preview");
+    let is_grey = |rgb: &[u8]| rgb[0] == rgb[1] && rgb[1] == rgb[2];
+    assert!(preview.rgb.chunks_exact(3).all(is_grey));
+    assert!(
+        fs::read(&output).expect("the picture") == before,
+        "nobody has accepted it"
+    );
+    let save = || {
+        send(
+            &link,
+            Command::Snapshot {
+                output: output.clone(),
+            },
+        );
+        wait(&link, |event| {
+            matches!(event, Event::Saved { .. }).then_some(())
+        });
+        picture::load(&output).expect("the picture").picture
+    };
+    assert!(save().to_rgb8().chunks_exact(3).all(is_grey));
+    let recipe = picture::read_recipe(&output).expect("a recipe");
+    let recipe: impasto_core::job::Recipe = serde_json::from_str(&recipe).expect("JSON");
+    assert_eq!(recipe.preset.finish.saturation, -1.0);
+    assert_eq!(
+        recipe.preset.style.weight, preset.style.weight,
+        "it was painted by that"
+    );
+    // And back.
+    send(&link, Command::Change(Box::new(preset)));
+    assert_eq!(save(), painted);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use impasto_core::preset::{Preset, Watch};
 use impasto_core::protocol::Command;
 
 use super::Dashboard;
+use crate::tui::app::Phase;
 use crate::tui::console::Console;
 use crate::tui::pane::Shown;
 use crate::tui::theme::Theme;
@@ -20,6 +21,10 @@ impl Dashboard<'_> {
     pub(super) fn execute(&mut self, effect: Effect, console: &mut dyn Console) -> io::Result<()> {
         let message = match effect {
             Effect::Send(command) => {
+                if self.app.is_over() && matches!(command, Command::Change(_)) {
+                    // The picture may be shown in another way.
+                    self.asked = None;
+                }
                 self.send(command);
                 return Ok(());
             }
@@ -34,10 +39,17 @@ impl Dashboard<'_> {
                 Message::SavedPreset(saved.map_err(|error| error.to_string()))
             }
             Effect::Snapshot => {
-                let output = match self.app.remote {
+                let output = match (&self.app.phase, &self.app.remote) {
+                    // After the end the picture itself is saved as it is shown.
+                    (
+                        Phase::Finished {
+                            output: Some(output),
+                        },
+                        _,
+                    ) => output.clone(),
                     // Where the run keeps its snapshots.
-                    Some(_) => PathBuf::new(),
-                    None => self.free_name("snapshot-"),
+                    (_, Some(_)) => PathBuf::new(),
+                    (_, None) => self.free_name("snapshot-"),
                 };
                 self.send(Command::Snapshot { output });
                 return Ok(());

@@ -78,6 +78,9 @@ fn adopt(app: &mut App, changed: Result<Preset, String>) -> Vec<Effect> {
                 editor.selected = editor.selected.min(last);
             }
             app.row = app.row.min(app.rows().len().saturating_sub(1));
+            if app.is_over() {
+                app.note("s saves the picture as it is shown", false);
+            }
             vec![send_preset(app)]
         }
         _ => Vec::new(),

@@ -10,15 +10,15 @@ use crate::tui::app::{App, SettingsEditor};
 use crate::tui::layout::{first_line, settings_rows};
 use crate::tui::theme::Theme;
 
-/// Columns of a value.
-const VALUE: usize = 16;
+/// Columns of the longest value, `match-symmetric`.
+const VALUE: usize = 15;
 
 pub fn draw(frame: &mut Frame, inner: Rect, app: &App, editor: &SettingsEditor, theme: &Theme) {
     let [list, details] = settings_rows(inner);
     let settings = app.settings();
     let name = settings.iter().map(|it| label(it).len()).max().unwrap_or(0);
-    // A narrow window leaves the end of a name out rather than a value.
-    let name = name.min(usize::from(inner.width).saturating_sub(VALUE + 4));
+    // Blanks at both ends and between, and the mark of an edit.
+    let width = (name + VALUE + 3).min(usize::from(inner.width).saturating_sub(1));
     let lines: Vec<Line> = settings
         .iter()
         .enumerate()
@@ -26,7 +26,7 @@ pub fn draw(frame: &mut Frame, inner: Rect, app: &App, editor: &SettingsEditor, 
         .take(usize::from(list.height))
         .map(|(index, setting)| {
             let selected = index == editor.selected;
-            line(app, setting, selected.then_some(editor), name, theme)
+            line(app, setting, selected.then_some(editor), width, theme)
         })
         .collect();
     frame.render_widget(Paragraph::new(lines), list);
@@ -63,7 +63,7 @@ fn line<'a>(
     app: &App,
     setting: &Setting,
     editor: Option<&SettingsEditor>,
-    name: usize,
+    width: usize,
     theme: &Theme,
 ) -> Line<'a> {
     let value = |preset: &Preset| setting.value(preset);
@@ -79,10 +79,12 @@ fn line<'a>(
         (None, false) => (theme.text, theme.text),
     };
     let mark = if edited { "*" } else { " " };
+    // A narrow window leaves the end of a name out rather than a value.
+    let name = width.saturating_sub(shown.chars().count() + 2);
     let key: String = label(setting).chars().take(name).collect();
     Line::from(vec![
         Span::styled(format!(" {key:<name$} "), name_style),
-        Span::styled(format!("{shown:>VALUE$}"), value_style),
+        Span::styled(shown, value_style),
         Span::styled(mark, theme.edited),
     ])
 }

@@ -135,7 +135,6 @@ impl StyleTerm {
     pub fn shares(&self, count: usize) -> Vec<f64> {
         let weight = |index: usize| self.blend_weights.get(index).copied().unwrap_or(1.0);
         let weights: Vec<f64> = (0..count).map(weight).collect();
-        // Scaled first: a sum of weights near 1e30 is finite, but so is no square.
         let sum: f64 = weights.iter().sum();
         match sum > 0.0 {
             true => weights.iter().map(|weight| weight / sum).collect(),
