@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
+use impasto_service::ipc::PROTOCOL_VERSION;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -55,6 +56,12 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// What a front end says first.
+fn hello(role: &str) -> Vec<u8> {
+    let words = format!("{{\"impasto\":{PROTOCOL_VERSION},\"role\":\"{role}\"}}");
+    frame(1, words.as_bytes())
+}
+
 #[test]
 fn rubbish_and_deaf_front_ends_do_not_touch_the_run() {
     let scene = Scene::new();
@@ -66,9 +73,7 @@ fn rubbish_and_deaf_front_ends_do_not_touch_the_run() {
         .iter()
         .map(|role| {
             let mut line = UnixStream::connect(&socket).expect("somebody listens");
-            let hello = format!("{{\"impasto\":1,\"role\":\"{role}\"}}");
-            line.write_all(&frame(1, hello.as_bytes()))
-                .expect("to write");
+            line.write_all(&hello(role)).expect("to write");
             let mut header = [0; 5];
             line.read_exact(&mut header).expect("an answer");
             assert_eq!(header[4], 16, "a greeting");
@@ -88,11 +93,7 @@ fn rubbish_and_deaf_front_ends_do_not_touch_the_run() {
             0 => bytes,
             1 => frame(random.r#gen(), &bytes),
             2 => frame(2, b"\"stop\""),
-            _ => [
-                frame(1, b"{\"impasto\":1,\"role\":\"watch\"}"),
-                frame(2, &bytes),
-            ]
-            .concat(),
+            _ => [hello("watch"), frame(2, &bytes)].concat(),
         };
         // It may hang up before all is said.
         let _ = line.write_all(&said);

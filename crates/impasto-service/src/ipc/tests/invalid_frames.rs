@@ -58,10 +58,10 @@ fn an_invalid_hello_is_answered_with_a_reason() {
         (hello("[1]"), "not one of impasto's"),
         (hello("{\"impasto\":"), "cannot be read"),
         (
-            hello("{\"impasto\":1,\"role\":\"paint\"}"),
+            hello("{\"impasto\":2,\"role\":\"paint\"}"),
             "cannot be read",
         ),
-        (hello("{\"impasto\":1}"), "cannot be read"),
+        (hello("{\"impasto\":2}"), "cannot be read"),
         (hello("{\"impasto\":2,\"part\":\"x\"}"), "speaks version 2"),
         ([0xff, 0xff, 0xff, 0xff, 1].to_vec(), "longer than"),
         ([0, 0, 0, 0, 2].to_vec(), "kind 2 has no place"),
