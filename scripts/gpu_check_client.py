@@ -18,7 +18,7 @@ class Client:
     """A front end of a run, over its socket: as `crates/impasto-service/src/ipc/frame.rs` has it."""
 
     HELLO, COMMAND, EVENT, PREVIEW = 1, 2, 18, 19
-    VERSION = 1
+    VERSION = 2
 
     def __init__(self, path, deadline):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -62,7 +62,7 @@ fn an_invalid_hello_is_answered_with_a_reason() {
             "cannot be read",
         ),
         (hello("{\"impasto\":2}"), "cannot be read"),
-        (hello("{\"impasto\":2,\"part\":\"x\"}"), "speaks version 2"),
+        (hello("{\"impasto\":3,\"part\":\"x\"}"), "speaks version 2"),
         ([0xff, 0xff, 0xff, 0xff, 1].to_vec(), "longer than"),
         ([0, 0, 0, 0, 2].to_vec(), "kind 2 has no place"),
         ([good_hello(), vec![0, 0, 0, 0, 1]].concat(), "kind 1 has"),
