@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use impasto_core::job::{Compute, DeviceChoice, PrecisionChoice, Shortage};
+use impasto_core::job::{Compute, DeviceChoice, OutputOverrides, PrecisionChoice, Shortage};
 use impasto_core::preset::{OutputSettings, Scale};
 use impasto_weights::Convention;
 
@@ -121,6 +121,7 @@ pub enum Command {
     Presets(PresetsCommand),
     #[command(subcommand)]
     Weights(WeightsCommand),
+    ImportFlags(ImportFlagsArgs),
     Measure(MeasureArgs),
     Bench(BenchArgs),
     Fit(FitArgs),
@@ -148,9 +149,11 @@ Examples:
   impasto run photo.jpg night.jpg:0.7 wave.jpg:0.3
   impasto run photo.jpg night.jpg wave.jpg --mask sky.png=night.jpg --mask sea.png=wave.jpg
   impasto run photo.jpg painting.jpg --colour content
-  impasto run --recipe result.png photo.jpg painting.jpg -o again.png")]
+  impasto run --recipe result.png photo.jpg painting.jpg -o again.png
+  curl -s https://example.org/photo.jpg | impasto run - painting.jpg -o - > result.png")]
 pub struct RunArgs {
-    /// The content picture: what to paint
+    /// The content picture: what to paint. - is stdin, here or as one style; a file of
+    /// that name is ./-
     pub content: PathBuf,
 
     /// The style pictures: how to paint it. Several are blended, each with a
@@ -159,7 +162,7 @@ pub struct RunArgs {
     pub styles: Vec<PathBuf>,
 
     /// Paint the white part of a greyscale picture with one of the styles,
-    /// given by its number, path or name; STYLE:REGION takes only a part of that
+    /// given by its path, name or number; STYLE:REGION takes only a part of that
     /// style. What no mask covers stays as in the content, unless a style has no
     /// mask. Can be repeated
     #[arg(long = "mask", value_name = "MASK=STYLE[:REGION]")]
@@ -170,13 +173,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "MODE")]
     pub colour: Option<String>,
 
-    /// Look at the styles at this multiple of the picture's size, 0.1 to 4; small:
+    /// Resize the styles to this multiple of the picture's size, 0.1 to 4; small:
     /// fine strokes. The same as --set style.scale=N
     #[arg(long, value_name = "N")]
     pub style_scale: Option<f64>,
 
-    /// Where to save the picture: .png, .jpg, .webp, .tif or .bmp [default:
-    /// CONTENT-STYLE.png here, with a number if that exists]
+    /// Where to save the picture: .png, .jpg, .webp, .tif or .bmp; - writes a PNG to
+    /// stdout when the run ends [default: CONTENT-STYLE.png here, with a number if that
+    /// exists]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -192,7 +196,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub size: Option<u32>,
 
-    /// Long side of the last scale in inches, at --dpi dots per inch [default: 300]
+    /// Long side of the last scale in inches, at the dots per inch of --dpi, else of the
+    /// preset, else 300
     #[arg(long, value_name = "INCHES", conflicts_with = "size", value_parser = number_within::<0, 1000>)]
     pub inches: Option<f64>,
 
@@ -200,7 +205,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub iterations: Option<u32>,
 
-    /// Seed of the noise for `start: noise`
+    /// Seed of the noise that `start: noise` and `start_noise` use
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
@@ -235,22 +240,22 @@ impl RunArgs {
                 .iter()
                 .map(|scale| format!("style.scale={scale}")),
         );
-        settings.extend(self.written.settings());
-        if self.inches.is_some() && self.written.dpi.is_none() {
-            settings.push(format!("output.dpi={DEFAULT_DPI}"));
-        }
         settings
     }
 
-    /// The long side of the last scale in pixels, where one is given.
+    /// The long side in pixels of a print of --inches, where they are given, and its dots
+    /// per inch: those of these settings, if they have any.
     ///
     /// # Errors
     /// When a print would have too few or too many pixels.
-    pub fn long_side(&self) -> Result<Option<u32>, Failure> {
+    pub fn print(&self, settings: &OutputSettings) -> Result<Option<(u32, f64)>, Failure> {
         let Some(inches) = self.inches else {
-            return Ok(self.size);
+            return Ok(None);
         };
-        let dpi = self.written.dpi.unwrap_or(DEFAULT_DPI);
+        let dpi = match settings.dpi > 0.0 {
+            true => settings.dpi,
+            false => DEFAULT_DPI,
+        };
         let pixels = (inches * dpi).round();
         if !(f64::from(Scale::MIN_SIZE)..=f64::from(Scale::MAX_SIZE)).contains(&pixels) {
             return Err(Failure::Usage(format!(
@@ -260,7 +265,7 @@ impl RunArgs {
                 Scale::MAX_SIZE
             )));
         }
-        Ok(Some(pixels as u32))
+        Ok(Some((pixels as u32, dpi)))
     }
 }
 
@@ -444,8 +449,8 @@ Examples:
   impasto demo
   impasto demo -o first-light.png --device cpu")]
 pub struct DemoArgs {
-    /// Where to save the picture [default: impasto-demo.png here, with a
-    /// number if that exists]
+    /// Where to save the picture; - writes a PNG to stdout when the run ends [default:
+    /// impasto-demo.png here, with a number if that exists]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -475,34 +480,13 @@ pub struct OutputArgs {
     pub dpi: Option<f64>,
 }
 
-impl OutputArgs {
-    /// The same as `--set KEY=VALUE`.
-    fn settings(&self) -> Vec<String> {
-        let depth = self
-            .depth
-            .iter()
-            .map(|depth| format!("output.depth={depth}"));
-        let quality = self
-            .quality
-            .map(|quality| format!("output.quality={quality}"));
-        let dpi = self.dpi.map(|dpi| format!("output.dpi={dpi}"));
-        depth.chain(quality).chain(dpi).collect()
-    }
-}
-
-impl From<&OutputArgs> for OutputSettings {
+impl From<&OutputArgs> for OutputOverrides {
     fn from(args: &OutputArgs) -> Self {
-        let default = Self::default();
         Self {
-            depth: args
-                .depth
-                .as_deref()
-                .map_or(default.depth, |depth| match depth {
-                    "16" => 16,
-                    _ => 8,
-                }),
-            quality: args.quality.unwrap_or(default.quality),
-            dpi: args.dpi.unwrap_or(default.dpi),
+            // One of two words.
+            depth: args.depth.as_deref().and_then(|depth| depth.parse().ok()),
+            quality: args.quality,
+            dpi: args.dpi,
         }
     }
 }
@@ -526,14 +510,16 @@ Examples:
   impasto finish result.png -o print.tif --depth 16 --dpi 300 --denoise 0.4
   impasto finish result.png -o soft.png --saturation -0.3 --grain 0.2
   impasto finish result.png -o kept.png --match-colours 0.7 --content photo.jpg
-  impasto finish 20260314-092653-photo-painting --sharpen 0.5")]
+  impasto finish 20260314-092653-photo-painting --sharpen 0.5
+  impasto run photo.jpg painting.jpg -o - | impasto finish - -o soft.png --grain 0.2")]
 pub struct FinishArgs {
-    /// A picture, or the name of a run whose picture is meant
+    /// A picture, - for one from stdin, or the name of a run whose picture is meant
     #[arg(value_name = "PICTURE|RUN")]
     pub picture: PathBuf,
 
-    /// Where to save the picture [default: PICTURE-finished.png here, with a number if
-    /// that exists]
+    /// Where to save the picture; - writes a PNG to stdout. Its depth, quality and dots per
+    /// inch are those of the painting's recipe unless given [default:
+    /// PICTURE-finished.png here, with a number if that exists]
     #[arg(short, long = "output", value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
@@ -673,18 +659,48 @@ pub struct ImportArgs {
     pub replace: bool,
 }
 
+/// Turn a command line of neural-style into a preset
+///
+/// Reads the flags of jcjohnson/neural-style (neural_style.lua) and
+/// ProGamerGov/neural-style-pt (neural_style.py) and prints a preset with the same losses,
+/// size and iterations. What has no exact equivalent is noted on stderr. Nothing is executed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto import-flags 'python neural_style.py -style_weight 500 -image_size 768'
+  impasto import-flags -o soft.yaml -- th neural_style.lua -tv_weight 0 -pooling avg
+  impasto run photo.jpg painting.jpg --preset soft.yaml")]
+pub struct ImportFlagsArgs {
+    /// The command line as one argument, in quotes
+    #[arg(
+        required_unless_present = "words",
+        conflicts_with = "words",
+        allow_hyphen_values = true
+    )]
+    pub command: Option<String>,
+
+    /// The command line without quotes around it
+    #[arg(last = true, value_name = "WORD")]
+    pub words: Vec<String>,
+
+    /// Where to save the preset, a new file [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Measure the losses of any picture
 ///
-/// Pictures of equal size are not resized. Otherwise CONTENT is resized to the size
-/// of IMAGE, and the long side of STYLE to the long side of IMAGE.
+/// CONTENT is resized to the size of IMAGE, and the long side of each STYLE to the long
+/// side of IMAGE, times the preset's `style.scale`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   impasto measure result.png photo.jpg painting.jpg
   impasto measure result.png photo.jpg painting.jpg --preset neural-style --json
-  impasto measure result.png photo.jpg painting.jpg --scores")]
+  impasto measure result.png photo.jpg painting.jpg --scores
+  impasto run photo.jpg painting.jpg -o - | impasto measure - photo.jpg painting.jpg")]
 pub struct MeasureArgs {
-    /// The picture to measure
+    /// The picture to measure; - is stdin, here or for one of the others
     pub image: PathBuf,
 
     /// The content picture
@@ -704,8 +720,8 @@ pub struct MeasureArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
 
-    /// Print scores too, which no preset optimises: how near the picture is to
-    /// style and content by VGG-16 and by its colours. Lower is nearer
+    /// Also print scores that no preset optimises: distances of VGG-16's features and
+    /// of colours to the style and to the content. Lower is closer
     #[arg(long)]
     pub scores: bool,
 

@@ -2,7 +2,8 @@
 //! programs.
 //!
 //! Words and the bar go to stderr. Stdout carries the events where they were
-//! asked for with `-`, else, in a terminal, the finished picture.
+//! asked for with `-`, or the file of the finished picture; else, in a terminal, that
+//! picture is shown.
 
 mod events;
 
@@ -51,24 +52,53 @@ pub enum Leave {
 pub fn follow(
     link: &Link,
     sizes: Vec<Size>,
-    mut events: Option<EventSink>,
+    events: Option<EventSink>,
     leave: Leave,
     signal: &AtomicUsize,
 ) -> Outcome {
     let stdout_is_free = !events.as_ref().is_some_and(EventSink::is_stdout);
-    let mut display = Display::new(sizes);
+    let (outcome, output) = watch(link, Display::new(sizes), events, leave, signal);
+    if let (true, Some(output)) = (stdout_is_free, output) {
+        show_picture(&output, None);
+    }
+    outcome
+}
+
+/// As [`follow`], where the picture goes elsewhere from the file in which it is saved.
+/// Gives that file beside the outcome, if the run came to an end and has a picture.
+pub fn follow_to_file(
+    link: &Link,
+    sizes: Vec<Size>,
+    events: Option<EventSink>,
+    leave: Leave,
+    signal: &AtomicUsize,
+) -> (Outcome, Option<PathBuf>) {
+    let display = Display {
+        names_output: false,
+        ..Display::new(sizes)
+    };
+    watch(link, display, events, leave, signal)
+}
+
+fn watch(
+    link: &Link,
+    mut display: Display,
+    mut events: Option<EventSink>,
+    leave: Leave,
+    signal: &AtomicUsize,
+) -> (Outcome, Option<PathBuf>) {
     let outcome = handle_events(link, signal, leave, &mut display, &mut events);
     if let Some(events) = events {
         let left_out = events.finish(|| take_leaving_signal(signal, leave).is_none());
         display.report_events(left_out);
     }
-    if let (true, Ok(Some(output)) | Err((_, Some(output)))) = (stdout_is_free, &outcome) {
-        show_picture(output, None);
+    match outcome {
+        Ok(output) => (Ok(()), output),
+        Err((failure, output)) => (Err(failure), output),
     }
-    outcome.map(drop).map_err(|(failure, _)| failure)
 }
 
-/// Handles the events of a run until it ends. Returns the picture to show, if there is
+/// Handles the events of a run until it ends. Returns where its picture is, if there is
 /// one.
 fn handle_events(
     link: &Link,
@@ -241,6 +271,8 @@ pub fn take_signal(signal: &AtomicUsize) -> Option<u8> {
 struct Display {
     bar: ProgressBar,
     plain: bool,
+    /// Whether the end says where the picture is saved.
+    names_output: bool,
     /// The terminal's width that the bar is styled for.
     columns: u16,
     sizes: Vec<Size>,
@@ -265,6 +297,7 @@ impl Display {
         Self {
             bar,
             plain,
+            names_output: true,
             columns,
             sizes,
             last_line: Instant::now(),
@@ -376,7 +409,10 @@ impl Display {
     }
 
     fn summary(&self, output: &Path, iterations: u32, elapsed: f64) -> String {
-        let mut words = format!("saved {}", display_path(near(output)));
+        let mut words = match self.names_output {
+            true => format!("saved {}", display_path(near(output))),
+            false => "painted the picture".to_owned(),
+        };
         if let Some(step) = &self.last_step {
             words += &format!(" ({}×{})", step.width, step.height);
         }

@@ -7,6 +7,7 @@ use impasto_core::preset::{Mask, Term};
 use impasto_core::text::display_path;
 
 use crate::outcome::Failure;
+use crate::pipe;
 
 /// The styles as they were named.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,16 @@ pub struct Styles {
     pub paths: Vec<PathBuf>,
     /// Their weights, where any was given; the others have 1.
     pub weights: Option<Vec<f64>>,
+}
+
+/// The pictures of a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened<const N: usize> {
+    /// Those that are no styles.
+    pub before: [PictureFile; N],
+    /// The first style, and the others in their order.
+    pub style: PictureFile,
+    pub more_styles: Vec<PictureFile>,
 }
 
 impl Styles {
@@ -49,19 +60,28 @@ impl Styles {
         })
     }
 
-    /// The first style's file, and those of the others.
-    pub fn files(&self) -> (PictureFile, Vec<PictureFile>) {
-        let mut files = self.paths.iter().cloned().map(PictureFile::At);
-        // The command line asks for one at least.
-        let first = files.next().unwrap_or(PictureFile::At(PathBuf::new()));
-        (first, files.collect())
+    /// Opens these pictures and the styles. One of all may be `-`, which is stdin.
+    ///
+    /// # Errors
+    /// As [`pipe::pictures`].
+    pub fn open<const N: usize>(&self, before: [&Path; N]) -> Result<Opened<N>, Failure> {
+        let styles = self.paths.iter().map(PathBuf::as_path);
+        let mut files = pipe::pictures(before.into_iter().chain(styles))?.into_iter();
+        // There are as many files as paths, and the command line asks for a style.
+        let mut next = || files.next().unwrap_or(PictureFile::At(PathBuf::new()));
+        Ok(Opened {
+            before: std::array::from_fn(|_| next()),
+            style: next(),
+            more_styles: files.collect(),
+        })
     }
 
     /// Reads `MASK=STYLE` or `MASK=STYLE:REGION` for each mask, where a style is named by
-    /// its number, its path, its file name, or that without its extension.
+    /// its path, its file name, that without its extension, or its number: the first of
+    /// these that fits.
     ///
     /// # Errors
-    /// When one names no style.
+    /// When one names no style, or several.
     pub fn masks(&self, arguments: &[String]) -> Result<Option<Vec<Mask>>, Failure> {
         let masks = arguments.iter().map(|argument| self.mask(argument));
         let masks: Vec<Mask> = masks.collect::<Result<_, _>>()?;
@@ -83,35 +103,59 @@ impl Styles {
             style,
             region,
         };
-        if let Some(style) = self.number_of(style) {
-            return Ok(mask(style, None));
+        let splits = style.match_indices(':').rev();
+        let splits = splits.map(|(at, _)| (&style[..at], Some(&style[at + 1..])));
+        for (name, region) in std::iter::once((style, None)).chain(splits) {
+            if region.is_some_and(str::is_empty) {
+                continue;
+            }
+            match self.numbers_of(name)[..] {
+                [] => {}
+                [number] => return Ok(mask(number, region.map(PathBuf::from))),
+                [first, second, ..] => {
+                    return Err(Failure::Usage(format!(
+                        "--mask {shown}: {} names more than one style; write {first} for {}, or \
+                         {second} for {}",
+                        display_path(name.as_ref()),
+                        self.shown(first),
+                        self.shown(second),
+                    )));
+                }
+            }
         }
-        let splits = style.match_indices(':');
-        let mut found = splits.filter_map(|(at, _)| {
-            let region = &style[at + 1..];
-            let style = self.number_of(&style[..at])?;
-            (!region.is_empty()).then(|| mask(style, Some(PathBuf::from(region))))
-        });
-        found.next_back().ok_or_else(|| {
-            let names: Vec<String> = self.paths.iter().map(|path| display_path(path)).collect();
-            Failure::Usage(format!(
-                "--mask {shown}: {} is none of the styles; they are {}",
-                display_path(style.as_ref()),
-                names.join(", ")
-            ))
-        })
+        let names: Vec<String> = self.paths.iter().map(|path| display_path(path)).collect();
+        Err(Failure::Usage(format!(
+            "--mask {shown}: {} is not one of the styles; they are {}",
+            display_path(style.as_ref()),
+            names.join(", ")
+        )))
     }
 
-    /// The number of a style, from 1.
-    fn number_of(&self, name: &str) -> Option<usize> {
-        let is = |path: &&PathBuf, name: &Path| {
-            path.as_path() == name
-                || path.file_name() == Some(name.as_os_str())
-                || path.file_stem() == Some(name.as_os_str())
-        };
-        let place = self.paths.iter().position(|path| is(&path, name.as_ref()));
-        let number = place.map(|index| index + 1).or(name.parse().ok())?;
-        (1..=self.paths.len()).contains(&number).then_some(number)
+    /// The path of the style with this number, from 1.
+    fn shown(&self, number: usize) -> String {
+        let path = self.paths.get(number.saturating_sub(1));
+        path.map_or_else(String::new, |path| display_path(path))
+    }
+
+    /// The numbers of the styles, from 1, that a name fits.
+    fn numbers_of(&self, name: &str) -> Vec<usize> {
+        let path = Path::new(name);
+        let ways: [fn(&Path, &Path) -> bool; 3] = [
+            |style, name| style == name,
+            |style, name| style.file_name() == Some(name.as_os_str()),
+            |style, name| style.file_stem() == Some(name.as_os_str()),
+        ];
+        for is_named in ways {
+            let styles = self.paths.iter().zip(1..);
+            let found = styles.filter(|(style, _)| is_named(style, path));
+            let found: Vec<usize> = found.map(|(_, number)| number).collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        let number = name.parse().ok();
+        let number = number.filter(|number| (1..=self.paths.len()).contains(number));
+        number.into_iter().collect()
     }
 }
 
@@ -187,5 +231,31 @@ mod tests {
             assert!(styles.masks(&[wrong.to_owned()]).is_err(), "{wrong}");
         }
         assert!(matches!(styles.masks(&[]), Ok(None)));
+    }
+
+    #[test]
+    fn a_name_comes_before_a_number_and_names_one_style() {
+        let styles = styles(&["a/night.jpg", "b/night.jpg", "b/night.png", "c/1.jpg"]);
+        let found = |style: &str| {
+            let masks = styles.masks(&[format!("m.png={style}")]);
+            masks.map(|masks| masks.unwrap()[0].style)
+        };
+        for (name, number) in [
+            ("1", 4),
+            ("2", 2),
+            ("4", 4),
+            ("b/night.jpg", 2),
+            ("night.png", 3),
+            ("1.jpg", 4),
+        ] {
+            assert_eq!(found(name).ok(), Some(number), "{name}");
+        }
+        for name in ["night.jpg", "night", "night:region.png"] {
+            let Err(Failure::Usage(message)) = found(name) else {
+                panic!("{name} was taken");
+            };
+            let ways = "write 1 for a/night.jpg, or 2 for b/night.jpg";
+            assert!(message.contains(ways), "{message}");
+        }
     }
 }

@@ -197,7 +197,7 @@ fn masks_and_styles_that_do_not_fit_are_refused_in_a_sentence() {
     picture::save(&square, &folder.join("square.png"), None).unwrap();
     let run = ["run", CONTENT, STYLE, "-o", "out.png", "--headless"];
     for (arguments, words) in [
-        (["--mask", "left.png=2"], "none of the styles"),
+        (["--mask", "left.png=2"], "not one of the styles"),
         (["--mask", "left.png"], "expected MASK=STYLE"),
         (["--mask", "gone.png=1"], "gone.png"),
         (["--mask", "square.png=1"], "another shape"),

@@ -473,3 +473,61 @@ fn what_cannot_fit_is_refused_before_it_begins() {
         &["auto, float32, tf32, bfloat16"],
     );
 }
+
+#[test]
+fn an_imported_command_line_paints_by_the_line_in_its_preset() {
+    let folder = folder();
+    let folder = folder.path();
+    for (from, to) in [
+        (CONTENT, "my photo.jpg"),
+        (STYLE, "a.jpg"),
+        (STYLE, "b.jpg"),
+    ] {
+        fs::copy(from, folder.join(to)).unwrap();
+    }
+    let line = "python3 neural_style.py -content_image 'my photo.jpg' -style_image a.jpg,b.jpg \
+                -style_blend_weights 1,3 -output_image painted.png -image_size 48 \
+                -num_iterations 2 -tv_weight 0 -model_file vgg16-00b39a1b.pth -gpu c";
+    let printed = impasto(folder, &["import-flags", line]);
+    assert!(printed.status.success(), "{}", stderr(&printed));
+    assert!(stderr(&printed).contains("note: `-gpu` is no setting of a preset"));
+    let shell = |line: &str| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", line])
+            .current_dir(folder)
+            .env("XDG_CONFIG_HOME", folder.join("config"))
+            .env("XDG_DATA_HOME", folder.join("data"));
+        shell.output().expect("a shell starts")
+    };
+    let split = shell(&format!("{IMPASTO} import-flags -- {line}"));
+    assert_eq!(stdout(&split), stdout(&printed));
+
+    let saved = impasto(folder, &["import-flags", "-o", "soft.yaml", line]);
+    assert!(saved.status.success(), "{}", stderr(&saved));
+    let text = fs::read_to_string(folder.join("soft.yaml")).unwrap();
+    let command = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#   impasto "))
+        .expect("the line that paints");
+    assert_eq!(
+        command,
+        "run 'my photo.jpg' a.jpg b.jpg --preset soft.yaml -o painted.png"
+    );
+    let painted = shell(&format!("{IMPASTO} {command} --headless --device cpu"));
+    assert!(painted.status.success(), "{}", stderr(&painted));
+    let size = image::image_dimensions(folder.join("painted.png")).unwrap();
+    assert_eq!(size.0.max(size.1), 48);
+
+    assert_refused(
+        folder,
+        &["import-flags", "-o", "soft.yaml", "neural_style.py -seed 1"],
+        &["soft.yaml is there already"],
+    );
+    assert_eq!(fs::read_to_string(folder.join("soft.yaml")).unwrap(), text);
+    assert_refused(
+        folder,
+        &["import-flags", "neural_style.py -style_wieght 500"],
+        &["no flag `-style_wieght`", "did you mean `-style_weight`?"],
+    );
+}

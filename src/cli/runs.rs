@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::WhichRun;
 
-/// List, show, compare and delete runs
+/// List, show, compare, export and delete runs
 ///
 /// A run is named by its name or by a unique prefix of it.
 #[derive(Debug, Subcommand)]
@@ -16,6 +16,7 @@ Examples:
   impasto runs show 20260314-09
   cd \"$(impasto runs open 20260314-09)\"
   impasto runs compare 20260314-09 20260315-21 -o both.png
+  impasto runs export 20260314-09 --tensorboard curves
   impasto runs prune --older-than 30 --dry-run")]
 pub enum RunsCommand {
     /// List all runs, newest first
@@ -24,8 +25,15 @@ pub enum RunsCommand {
     Show(ShowRunArgs),
     /// Print the folder of a run
     Open(OpenArgs),
-    /// Show two runs side by side: pictures, losses and presets
+    /// Show two runs side by side: pictures, losses, scores, and where the presets differ
     Compare(CompareArgs),
+    /// Write losses, picture and preset of runs for TensorBoard
+    ///
+    /// Scalars are the losses of every stored iteration, weighted (loss/total, loss/content …)
+    /// and of each layer; the finished picture is an image, the preset a text, and its keys are
+    /// hyperparameters. A run that is exported again replaces its file; restart TensorBoard to
+    /// see it.
+    Export(ExportArgs),
     /// Delete runs with all their files; pictures saved elsewhere are kept
     Delete(DeleteArgs),
     /// Delete old runs that have ended
@@ -73,13 +81,29 @@ pub struct CompareArgs {
     #[arg(value_name = "RUN|DIR")]
     pub first: String,
 
-    /// Another's
+    /// The other run
     #[arg(value_name = "RUN|DIR")]
     pub second: String,
 
-    /// Save pictures and curves as a PNG
+    /// Also save the pictures and loss curves as one picture
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  impasto runs export --tensorboard curves
+  impasto runs export 20260314-09 20260315-21 --tensorboard curves
+  tensorboard --logdir curves")]
+pub struct ExportArgs {
+    /// Names of runs, or paths of their folders [default: the latest run]
+    #[arg(value_name = "RUN|DIR")]
+    pub runs: Vec<String>,
+
+    /// Write an event file for TensorBoard into DIR/RUN-NAME for each run
+    #[arg(long, value_name = "DIR")]
+    pub tensorboard: PathBuf,
 }
 
 #[derive(Debug, Args)]

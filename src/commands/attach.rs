@@ -1,8 +1,6 @@
 //! `impasto attach`: the dashboard on a run that is being painted.
 
-use impasto_core::job::{PictureFile, Plan};
-use impasto_core::preset::Mask;
-use impasto_runs::{Copied, Run, RunEntry, RunError, RunStatus, Runs};
+use impasto_runs::{Run, RunEntry, RunError, RunStatus, Runs};
 use impasto_service::engine_process;
 use impasto_service::ipc::Role;
 
@@ -11,7 +9,6 @@ use crate::cli::{AttachArgs, WhichRun};
 use crate::headless::{self, Leave};
 use crate::outcome::{Failure, Outcome};
 use crate::tui;
-use crate::tui::remote::AttachedRun;
 
 pub fn attach(args: &AttachArgs) -> Outcome {
     let run = painted(&args.which)?;
@@ -23,7 +20,7 @@ pub fn attach(args: &AttachArgs) -> Outcome {
         return headless::follow(&connection.link, sizes, None, Leave::Detach, &signal);
     }
     let started = keep::started(&run, connection);
-    tui::attach(attached_run(&run), started, (&args.screen).into())
+    tui::attach(keep::attached_run(&run), started, (&args.screen).into())
 }
 
 /// The run that is meant, if it is being painted; without a name the latest
@@ -66,35 +63,4 @@ pub fn latest(fits: impl Fn(&Run) -> bool) -> Result<Option<Run>, RunError> {
         RunEntry::Broken { .. } => None,
     };
     Ok(runs.filter_map(whole).find(fits))
-}
-
-/// A run as the dashboard comes to it.
-pub fn attached_run(run: &Run) -> AttachedRun {
-    let record = run.record();
-    AttachedRun {
-        plan: Plan {
-            preset: record.preset.clone(),
-            content: PictureFile::At(run.content_path()),
-            style: PictureFile::At(run.style_path()),
-            more_styles: (record.more_styles.iter())
-                .map(|copied| PictureFile::At(run.inputs_folder().join(&copied.copy)))
-                .collect(),
-            compute: record.compute,
-            output: record.output.clone(),
-            preset_name: record.preset_name.clone(),
-            overrides: record.overrides.clone(),
-        },
-        content: record.content.file.clone(),
-        styles: record.styles().map(|style| style.file.clone()).collect(),
-        masks: (record.preset.masks.iter().zip(&record.masks))
-            .map(|(mask, copied)| {
-                let copy = |copied: &Copied| run.inputs_folder().join(&copied.copy);
-                Mask {
-                    file: copy(&copied.mask),
-                    style: mask.style,
-                    region: copied.region.as_ref().map(copy),
-                }
-            })
-            .collect(),
-    }
 }

@@ -60,7 +60,7 @@ pub fn engine(args: &EngineArgs) -> Outcome {
         job,
         &request.output,
         ExitWhen::NoClients,
-        worker::start,
+        &worker::start,
     )?;
     loop {
         // The second one gives up waiting for room on a full disk.

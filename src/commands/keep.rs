@@ -6,19 +6,23 @@ use std::thread::JoinHandle;
 
 use impasto_core::job::{DeviceChoice, Job, PictureFile, Plan};
 use impasto_core::picture::Source;
+use impasto_core::preset::Mask;
 use impasto_core::protocol::Link;
 use impasto_engine::worker;
-use impasto_runs::{NewRun, Run, RunError, RunState, Runs};
+use impasto_runs::{Copied, NewRun, Record, Run, RunError, RunState, Runs};
 use impasto_service::engine_process::{self, EngineRequest, IdleEngine, RemoteError};
 use impasto_service::host::{self, ExitWhen, HostError, Output};
 use impasto_service::ipc::Connection;
 
 use crate::headless::{EventSink, say};
-use crate::tui::remote::{RemoteEngine, Started, in_process};
+use crate::tui::remote::{AttachedRun, RemoteEngine, Started, in_process};
+
+/// The name of the [`Record`] in a run's folder.
+const RECORD: &str = "run.json";
 
 /// Makes the folder of a new run: the one that is named, or one of its own
 /// among all others.
-fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunError> {
+pub fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunError> {
     let inputs = plan.inputs().into_iter();
     let files: Vec<PictureFile> = inputs.map(|(_, file)| file).collect();
     // Whoever attaches later may be in another folder.
@@ -37,6 +41,7 @@ fn new_run(plan: &Plan, job: &Job, folder: Option<&Path>) -> Result<Run, RunErro
         preset_name: name.as_deref(),
         overrides: &plan.overrides,
         files: &files,
+        shared: None,
     };
     match folder {
         Some(folder) => Run::create_at(folder, &new),
@@ -90,7 +95,7 @@ pub fn engine(
 }
 
 /// The pictures of a job, in the order in which an engine takes them.
-fn pictures(job: &Job) -> Vec<&Source> {
+pub fn pictures(job: &Job) -> Vec<&Source> {
     let pictures = job.pictures().into_iter();
     pictures.map(|(_, source)| source).collect()
 }
@@ -119,6 +124,47 @@ pub fn started(run: &Run, connection: Connection) -> Started {
     }
 }
 
+/// A run as the dashboard comes to it.
+pub fn attached_run(run: &Run) -> AttachedRun {
+    let record = run.record();
+    AttachedRun {
+        plan: Plan {
+            preset: record.preset.clone(),
+            content: PictureFile::At(run.content_path()),
+            style: PictureFile::At(run.style_path()),
+            more_styles: (record.more_styles.iter())
+                .map(|copied| PictureFile::At(run.inputs_folder().join(&copied.copy)))
+                .collect(),
+            compute: record.compute,
+            output: record.output.clone(),
+            preset_name: record.preset_name.clone(),
+            overrides: record.overrides.clone(),
+        },
+        content: record.content.file.clone(),
+        styles: record.styles().map(|style| style.file.clone()).collect(),
+        masks: (record.preset.masks.iter().zip(&record.masks))
+            .map(|(mask, copied)| {
+                let copy = |copied: &Copied| run.inputs_folder().join(&copied.copy);
+                Mask {
+                    file: copy(&copied.mask),
+                    style: mask.style,
+                    region: copied.region.as_ref().map(copy),
+                }
+            })
+            .collect(),
+    }
+}
+
+/// Where the picture of a run is saved that is painted in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where its job says.
+    Output,
+    /// In the run's folder and nowhere else, now and when it is resumed; where its job
+    /// says if the run is not kept.
+    RunFolder,
+}
+
 /// Paints a job in this process, and keeps the run where that is possible.
 ///
 /// # Errors
@@ -126,8 +172,9 @@ pub fn started(run: &Run, connection: Connection) -> Started {
 /// thread.
 pub fn paint_here(
     plan: &Plan,
-    job: Job,
+    mut job: Job,
     folder: Option<&Path>,
+    place: Place,
 ) -> Result<(Link, JoinHandle<()>), HostError> {
     let run = match new_run(plan, &job, folder) {
         Ok(run) => run,
@@ -139,13 +186,17 @@ pub fn paint_here(
     };
     let begin = || {
         let lock = run.lock()?;
+        if place == Place::RunFolder {
+            job.output = run.result_path();
+            record_output(&run, &job.output)?;
+        }
         host::paint(
             run.clone(),
             lock,
             Some(job),
             &Output::Own,
             ExitWhen::AtOnce,
-            worker::start,
+            &worker::start,
         )
     };
     match begin() {
@@ -155,4 +206,16 @@ pub fn paint_here(
             Err(error)
         }
     }
+}
+
+/// Has a new run remember where its picture goes: its folder has a name only now.
+fn record_output(run: &Run, output: &Path) -> Result<(), RunError> {
+    let record = Record {
+        output: output.to_owned(),
+        ..run.record().clone()
+    };
+    let folder = run.open_folder()?;
+    let bytes = serde_json::to_vec_pretty(&record).map_err(io::Error::from);
+    let written = bytes.and_then(|bytes| folder.write(RECORD, &bytes, true));
+    written.map_err(|cause| RunError::not_written(&run.folder().join(RECORD), cause))
 }

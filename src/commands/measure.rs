@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use impasto_core::job::{Compute, Job, Overrides, PictureFile, Plan, check_size};
-use impasto_core::picture::{self, Picture};
-use impasto_core::preset::{Preset, Scale};
+use impasto_core::job::{Compute, Job, Overrides, Plan, check_size};
+use impasto_core::picture::Picture;
+use impasto_core::preset::{Preset, Scale, Start};
 use impasto_core::text::number;
 use impasto_engine::loss::{Losses, Weighted};
 use impasto_engine::measure::measure as losses_of;
@@ -17,13 +17,15 @@ use serde_json::json;
 use super::chosen_preset;
 use crate::cli::MeasureArgs;
 use crate::outcome::{Failure, Outcome};
-use crate::style_args::Styles;
+use crate::style_args::{Opened, Styles};
 
 pub fn measure(args: &MeasureArgs) -> Outcome {
     let preset = chosen_preset(&args.preset, "default")?;
     check_network(preset.network)?;
-    let image = picture::load(&args.image)?.picture;
-    let job = job(args, preset, &image)?;
+    let styles = Styles::read(&args.styles)?;
+    let opened = styles.open([&args.image, &args.content])?;
+    let image = opened.before[0].load()?.picture;
+    let job = job(args, preset, &image, &styles, opened)?;
     let preset = &job.preset;
     let (losses, weighted) = losses_of(&image, &job)?;
     let scores = match args.scores {
@@ -79,14 +81,22 @@ fn score_table(scores: &Scores) -> String {
 }
 
 /// What the image is measured against: a job at its size.
-fn job(args: &MeasureArgs, preset: Preset, image: &Picture) -> Result<Job, Failure> {
-    let styles = Styles::read(&args.styles)?;
+fn job(
+    args: &MeasureArgs,
+    preset: Preset,
+    image: &Picture,
+    styles: &Styles,
+    opened: Opened<2>,
+) -> Result<Job, Failure> {
     let overrides = Overrides {
         blend_weights: styles.weights.clone(),
         masks: styles.masks(&args.masks)?,
         ..Overrides::default()
     };
     let mut preset = overrides.apply_to_run(preset);
+    // Nothing is painted.
+    preset.start = Start::Content;
+    preset.check()?;
     let (width, height) = image.size();
     check_size(&preset, "the image", image.size())?;
     preset.schedule = vec![Scale {
@@ -94,10 +104,14 @@ fn job(args: &MeasureArgs, preset: Preset, image: &Picture) -> Result<Job, Failu
         size: width.max(height),
         iterations: 1,
     }];
-    let (style, more_styles) = styles.files();
+    let Opened {
+        before: [_, content],
+        style,
+        more_styles,
+    } = opened;
     let plan = Plan {
         preset,
-        content: PictureFile::At(args.content.clone()),
+        content,
         style,
         more_styles,
         compute: Compute {

@@ -7,6 +7,7 @@ mod doctor;
 mod engine;
 mod finish;
 mod fit;
+mod import_flags;
 pub mod keep;
 mod measure;
 mod presets;
@@ -47,6 +48,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Show(args) => show::show(&args),
         Command::Presets(command) => presets::presets(&command),
         Command::Weights(command) => weights::weights(&command),
+        Command::ImportFlags(args) => import_flags::import_flags(&args),
         Command::Measure(args) => measure::measure(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Fit(args) => fit::fit(&args),

@@ -11,9 +11,17 @@ use super::{attach, confirm, is_interactive, keep};
 use crate::cli::{ResumeArgs, WhichRun};
 use crate::headless::{self, EventSink, Leave};
 use crate::outcome::{Failure, Outcome};
+use crate::pipe;
 use crate::tui;
 
 pub fn resume(args: &ResumeArgs) -> Outcome {
+    if args.output.as_ref().is_some_and(pipe::is_dash) {
+        return Err(Failure::Usage(
+            "`impasto resume` does not write to stdout; name a file with -o, which is ./- if it \
+             is called -"
+                .to_owned(),
+        ));
+    }
     let run = unfinished(&args.which)?;
     let place = run.output();
     let output = chosen_output(&run, &place, args)?;
@@ -22,7 +30,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
         Output::At(path) => path,
         Output::Own | Output::Replace => &place,
     };
-    let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
+    let stdout_is_taken = events.is_some_and(pipe::is_dash);
     if args.screen.headless || stdout_is_taken || !tui::opens_here() {
         let signal = headless::catch_signals()?;
         let lock = run.lock()?;
@@ -36,7 +44,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
             Some(job),
             &output,
             ExitWhen::AtOnce,
-            worker::start,
+            &worker::start,
         )?;
         let outcome = headless::follow(&hosted.link, sizes, sink, Leave::Stop, &signal);
         drop(hosted.link);
@@ -54,7 +62,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
     };
     let connection = engine_process::launch(&run, request, &[], None)?;
     let started = keep::started(&run, connection);
-    tui::attach(attach::attached_run(&run), started, (&args.screen).into())
+    tui::attach(keep::attached_run(&run), started, (&args.screen).into())
 }
 
 /// Where the picture goes. Whoever sits at the terminal is asked before a file is

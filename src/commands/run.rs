@@ -1,68 +1,96 @@
 //! `impasto run`: from flags to a job, and from the job to a picture.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
 
-use impasto_core::job::{Input, Overrides, PictureFile, Plan, Recipe};
+use impasto_core::job::{Input, Overrides, Plan, Recipe, Size};
 use impasto_core::picture::{self, Source};
-use impasto_core::preset::{Library, Preset};
+use impasto_core::preset::Library;
+use impasto_core::protocol::Link;
 use impasto_core::text::display_path;
 use impasto_core::timing;
 use impasto_engine::{warm_up, weights};
 use impasto_weights::check_network;
 
-use super::keep;
+use super::keep::{self, Place};
 use crate::cli::{KeepArgs, OnHangup, RunArgs, ScreenArgs};
 use crate::headless::{self, EventSink, Leave};
 use crate::outcome::{Failure, Outcome};
 use crate::output_name::unused_output;
-use crate::style_args::Styles;
+use crate::pipe;
+use crate::style_args::{Opened, Styles};
 use crate::tui;
 
 pub fn run(args: &RunArgs) -> Outcome {
+    if args.output.as_ref().is_some_and(pipe::is_dash) {
+        // Before anything is read.
+        pipe::check_stdout(args.events.as_deref())?;
+    }
     let styles = Styles::read(&args.styles)?;
-    let overrides = Overrides {
+    let mut overrides = Overrides {
         settings: args.all_settings(),
-        size: args.long_side()?,
+        size: args.size,
         iterations: args.iterations,
         seed: args.seed,
         blend_weights: styles.weights.clone(),
         masks: styles.masks(&args.masks)?,
+        output: (&args.written).into(),
     };
-    let (preset, preset_name) = match &args.recipe {
+    let recipe = args.recipe.as_deref().map(read_recipe).transpose()?;
+    let (preset, preset_name) = match &recipe {
         None => {
             let name = args.preset.preset.as_deref().unwrap_or("default");
             (Library::open().find(name)?, Some(name.to_owned()))
         }
-        Some(path) => (from_recipe(path, args, &styles, &overrides)?, None),
+        Some(recipe) => (recipe.preset.clone(), None),
     };
-    let preset = overrides.apply(preset)?;
-    let content = PictureFile::At(args.content.clone());
-    let (style, more_styles) = styles.files();
-    let plan = |output| Plan {
-        preset,
+    let mut applied = overrides.apply(preset.clone())?;
+    if let Some((pixels, dpi)) = args.print(&applied.output)? {
+        // Another preset is printed at this size too.
+        overrides.size = Some(pixels);
+        overrides.output.dpi = Some(dpi);
+        applied = overrides.apply(preset)?;
+    }
+    let Opened {
+        before: [content],
+        style,
+        more_styles,
+    } = styles.open([&args.content])?;
+    let mut plan = Plan {
+        preset: applied,
         content,
         style,
         more_styles,
         compute: (&args.compute).into(),
-        output,
+        output: PathBuf::new(),
         preset_name,
         overrides,
     };
-    let plan = match &args.output {
-        Some(output) => plan(output.clone()),
-        None => plan(unused_output(&args.content, &styles.paths[0])?),
+    if let Some(recipe) = &recipe {
+        warn_of_differences(recipe, &plan)?;
+    }
+    // As late as it can be: a name is reserved.
+    plan.output = match &args.output {
+        Some(output) => output.clone(),
+        None => unused_output(plan.content.path(), plan.style.path())?,
     };
     paint(plan, &args.keep, &args.screen, args.events.as_deref())
 }
 
 /// Paints under the dashboard where there is a terminal for it, else with a
-/// progress line.
+/// progress line. The output `-` is stdout.
 ///
 /// # Errors
 /// When the run cannot be begun, fails, or is ended by a signal. A reserved name that
 /// no picture was saved under is free again, unless the run continues elsewhere.
 pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&Path>) -> Outcome {
-    let stdout_is_taken = events.is_some_and(|path| path.as_os_str() == "-");
+    if pipe::is_dash(&plan.output) {
+        return paint_to_stdout(plan, keep, events);
+    }
+    let stdout_is_taken = events.is_some_and(pipe::is_dash);
     if screen.headless || stdout_is_taken || !tui::opens_here() {
         paint_headless(&plan, keep, events)
     } else {
@@ -71,11 +99,98 @@ pub fn paint(plan: Plan, keep: &KeepArgs, screen: &ScreenArgs, events: Option<&P
 }
 
 fn paint_headless(plan: &Plan, keep: &KeepArgs, events: Option<&Path>) -> Outcome {
-    let leave = match keep.on_hangup {
+    let begun = begin(plan, keep, events, Place::Output)?;
+    let outcome = headless::follow(
+        &begun.link,
+        begun.sizes,
+        begun.sink,
+        leave(keep),
+        &begun.signal,
+    );
+    // Without commands to wait for, a painter's thread ends.
+    drop(begun.link);
+    let _ = begun.thread.join();
+    outcome
+}
+
+/// Paints as without a screen, and writes the picture to stdout when the run ends. It
+/// stays in the run's folder.
+fn paint_to_stdout(plan: Plan, keep: &KeepArgs, events: Option<&Path>) -> Outcome {
+    pipe::check_stdout(events)?;
+    // Where the picture is saved if the run is not kept.
+    let folder = pipe::temporary_folder()?;
+    let output = folder.path().join("picture.png");
+    let plan = Plan { output, ..plan };
+    let begun = begin(&plan, keep, events, Place::RunFolder)?;
+    let (outcome, saved) = headless::follow_to_file(
+        &begun.link,
+        begun.sizes,
+        begun.sink,
+        leave(keep),
+        &begun.signal,
+    );
+    drop(begun.link);
+    let _ = begun.thread.join();
+    let mut given_up = None;
+    let written = saved.as_deref().map(|saved| {
+        write_to_stdout(saved, || {
+            given_up = headless::take_leaving_signal(&begun.signal, leave(keep));
+            given_up.is_none()
+        })
+    });
+    if !matches!(written, Some(Ok(()))) && plan.output.exists() {
+        let _ = folder.keep();
+    }
+    match (outcome, written) {
+        (Ok(()), Some(Err(message))) if given_up.is_none() => Err(Failure::Failed(message)),
+        (Ok(()), None) => Err(Failure::Failed(
+            "there is no picture to write to stdout; let the run paint longer".to_owned(),
+        )),
+        (outcome, Some(Err(message))) => {
+            headless::say(&message);
+            outcome.and(given_up.map_or(Ok(()), |number| Err(Failure::Stopped(number))))
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// Writes a saved picture to stdout, or says why it cannot be.
+fn write_to_stdout(saved: &Path, go_on: impl FnMut() -> bool) -> Result<(), String> {
+    let bytes =
+        fs::read(saved).map_err(|error| format!("cannot read {}: {error}", display_path(saved)))?;
+    pipe::write_stdout(&bytes, go_on).map_err(|error| {
+        pipe::not_written(
+            &error,
+            &format!("the picture is in {}", display_path(saved)),
+        )
+    })
+}
+
+/// What a signal does to a run that is painted without a screen.
+fn leave(keep: &KeepArgs) -> Leave {
+    match keep.on_hangup {
         OnHangup::Detach => Leave::StopUnlessHangup,
         OnHangup::Stop => Leave::Stop,
-    };
-    let begin = || -> Result<_, Failure> {
+    }
+}
+
+/// A run that is painted without a screen.
+struct Begun {
+    signal: Arc<AtomicUsize>,
+    sink: Option<EventSink>,
+    sizes: Vec<Size>,
+    link: Link,
+    thread: JoinHandle<()>,
+}
+
+/// Begins to paint without a screen. A reserved name is free again if that fails.
+fn begin(
+    plan: &Plan,
+    keep: &KeepArgs,
+    events: Option<&Path>,
+    place: Place,
+) -> Result<Begun, Failure> {
+    let begin = || {
         let signal = headless::catch_signals()?;
         check_network(plan.preset.network)?;
         plan.check()?;
@@ -84,20 +199,20 @@ fn paint_headless(plan: &Plan, keep: &KeepArgs, events: Option<&Path>) -> Outcom
         warm_up::start(plan.compute.device);
         let job = plan.clone().load(&mut |_| {})?;
         timing::mark("the pictures are read");
-        if let Some(number) = headless::take_leaving_signal(&signal, leave) {
+        if let Some(number) = headless::take_leaving_signal(&signal, leave(keep)) {
             return Err(Failure::Stopped(number));
         }
         let sizes = job.sizes();
-        let (link, thread) = keep::paint_here(plan, job, keep.run_dir.as_deref())?;
-        Ok((signal, sink, sizes, link, thread))
+        let (link, thread) = keep::paint_here(plan, job, keep.run_dir.as_deref(), place)?;
+        Ok(Begun {
+            signal,
+            sink,
+            sizes,
+            link,
+            thread,
+        })
     };
-    let begun = begin().inspect_err(|_| picture::release(&plan.output));
-    let (signal, sink, sizes, link, thread) = begun?;
-    let outcome = headless::follow(&link, sizes, sink, leave, &signal);
-    // Without commands to wait for, a painter's thread ends.
-    drop(link);
-    let _ = thread.join();
-    outcome
+    begin().inspect_err(|_| picture::release(&plan.output))
 }
 
 fn paint_in_dashboard(
@@ -140,33 +255,36 @@ impl From<&ScreenArgs> for tui::Options {
     }
 }
 
-/// The preset inside a picture that impasto made.
-fn from_recipe(
-    path: &Path,
-    args: &RunArgs,
-    styles: &Styles,
-    overrides: &Overrides,
-) -> Result<Preset, Failure> {
+/// The recipe inside a picture that impasto made.
+fn read_recipe(path: &Path) -> Result<Recipe, Failure> {
     let text = picture::read_recipe(path)?;
-    let recipe: Recipe = serde_json::from_str(&text).map_err(|error| {
+    serde_json::from_str(&text).map_err(|error| {
         Failure::Usage(format!(
             "{}: its recipe cannot be read ({error}); it may come from another version of impasto",
             display_path(path)
         ))
-    })?;
-    warn_if_other("content", &recipe.content, &picture::load(&args.content)?);
-    let recorded = std::iter::once(&recipe.style).chain(&recipe.more_styles);
-    if recorded.clone().count() != styles.paths.len() {
-        headless::say(&format!(
-            "note: the recipe was painted with {} styles; painting with {}",
-            recorded.clone().count(),
-            styles.paths.len()
-        ));
+    })
+}
+
+/// Says in what the pictures and the weights are not those of a recipe.
+fn warn_of_differences(recipe: &Recipe, plan: &Plan) -> Outcome {
+    let recorded = recipe.inputs();
+    let found = plan.inputs();
+    for role in ["style", "mask"] {
+        let (before, now) = (count(&recorded, role), count(&found, role));
+        if before != now {
+            headless::say(&format!(
+                "note: the recipe was painted with {}; painting with {now}",
+                counted(before, role)
+            ));
+        }
     }
-    for (input, path) in recorded.zip(&styles.paths) {
-        warn_if_other("style", input, &picture::load(path)?);
+    for (role, input) in recorded {
+        if let Some((_, file)) = found.iter().find(|(found, _)| *found == role) {
+            warn_if_other(&role, input, &file.load()?);
+        }
     }
-    let network = overrides.apply(recipe.preset.clone())?.network;
+    let network = plan.preset.network;
     // One that is missing is reported with the plan.
     if let Ok(found) = weights::provenance(network)
         && found.sha256 != recipe.weights
@@ -180,7 +298,21 @@ fn from_recipe(
             digits(&found.sha256),
         ));
     }
-    Ok(recipe.preset)
+    Ok(())
+}
+
+/// How many pictures have a role, whatever their numbers.
+fn count<T>(inputs: &[(String, T)], role: &str) -> usize {
+    let roles = inputs.iter().map(|(role, _)| role.split('-').next());
+    roles.filter(|it| *it == Some(role)).count()
+}
+
+/// `1 style`, `2 styles`
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
 }
 
 fn warn_if_other(role: &str, input: &Input, source: &Source) {

@@ -1,8 +1,9 @@
-//! `impasto runs`: list, show, open, compare, delete, prune.
+//! `impasto runs`: list, show, open, compare, export, delete, prune.
 
 mod compare;
 mod curves;
-mod facts;
+mod export;
+pub mod facts;
 mod list;
 mod remove;
 mod show;
@@ -21,6 +22,7 @@ pub fn runs(command: &RunsCommand) -> Outcome {
         RunsCommand::Show(args) => show::show(args),
         RunsCommand::Open(args) => show::open(args),
         RunsCommand::Compare(args) => compare::compare(args),
+        RunsCommand::Export(args) => export::export(args),
         RunsCommand::Delete(args) => remove::delete(args),
         RunsCommand::Prune(args) => remove::prune(args),
     }

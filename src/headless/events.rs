@@ -17,6 +17,7 @@ use impasto_core::protocol::Event;
 use impasto_core::text::display_path;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use serde::Serialize;
 
 use crate::outcome::Failure;
 
@@ -105,15 +106,24 @@ impl EventSink {
         if matches!(event, Event::Preparing { .. }) {
             return Ok(());
         }
+        self.write_json(event, matches!(event, Event::Step(_)))
+    }
+
+    /// Has anything written as one line, as [`write`](Self::write) does. Where the reader
+    /// is behind, a step is left out sooner.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_json(&mut self, event: &impl Serialize, is_step: bool) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         let mut queue = self.shared.lock();
         if let Some(error) = queue.error.take() {
             return Err(error);
         }
-        let most = match event {
-            Event::Step(_) => MAX_STEPS,
-            _ => MAX_LINES,
+        let most = match is_step {
+            true => MAX_STEPS,
+            false => MAX_LINES,
         };
         if queue.lines.len() < most {
             queue.lines.push_back(line);

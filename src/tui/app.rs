@@ -365,9 +365,22 @@ impl App {
         rows
     }
 
-    /// Whether the content's edges count, or did before they were edited.
+    /// Whether the content's edges count, or did before they were edited or muted.
     fn has_laplacian(&self) -> bool {
-        self.preset.content.laplacian > 0.0 || self.base.content.laplacian > 0.0
+        let row = Row {
+            part: Part::Content,
+            item: RowItem::Laplacian,
+        };
+        self.preset.content.laplacian > 0.0
+            || self.base.content.laplacian > 0.0
+            || self.muted.contains_key(&row)
+    }
+
+    /// Selects a row where it is now, or the one in its place.
+    pub fn select_row(&mut self, row: Option<Row>) {
+        let rows = self.rows();
+        let found = rows.iter().position(|it| Some(*it) == row);
+        self.row = found.unwrap_or(self.row).min(rows.len().saturating_sub(1));
     }
 
     /// The keys of the preset that the list of settings has.

@@ -139,10 +139,10 @@ pub const KEYS: &[Binding] = &[
     row(Anywhere,   Char('z'),          A::Zoom,             "zoom this pane",                                      false),
     row(Anywhere,   Char('p'),          A::Presets,          "presets",                                             true),
     row(Anywhere,   Char('e'),          A::Settings,         "settings",                                            true),
-    row(Anywhere,   Char('S'),          A::SavePreset,       "save the weights as a preset",                        false),
-    row(Anywhere,   Char('u'),          A::Undo,             "undo a weight change",                                false),
+    row(Anywhere,   Char('S'),          A::SavePreset,       "save weights and settings as a preset",               false),
+    row(Anywhere,   Char('u'),          A::Undo,             "undo the last change of weights or settings",         false),
     row(Anywhere,   Char('U'),          A::Redo,             "redo",                                                false),
-    row(Anywhere,   Char('s'),          A::Snapshot,         "save a snapshot and continue",                        false),
+    row(Anywhere,   Char('s'),          A::Snapshot,         "save a snapshot; after the end, the picture",         false),
     row(Anywhere,   Char('r'),          A::Restart,          "restart, from the start or from this picture",        false),
     row(Anywhere,   Char('n'),          A::NextPicture,      "next view: content, style, before/after, masks",   false),
     row(Anywhere,   Char('v'),          A::FullScreen,       "full screen",                                         true),
@@ -246,8 +246,13 @@ pub fn action(context: Context, event: KeyEvent) -> Option<Action> {
 
 /// A key as it is written in the footer, in the help and in the README.
 pub fn name(binding: &Binding, ascii: bool) -> String {
+    key_name(binding.key, binding.modifiers, ascii)
+}
+
+/// As [`name`], for a key of another table.
+pub fn key_name(key: KeyCode, modifiers: KeyModifiers, ascii: bool) -> String {
     let arrow = |symbol: &str, word: &str| if ascii { word } else { symbol }.to_owned();
-    let key = match binding.key {
+    let key = match key {
         Char(' ') => "space".to_owned(),
         Char(character) => character.to_string(),
         KeyCode::Tab => "tab".to_owned(),
@@ -260,7 +265,7 @@ pub fn name(binding: &Binding, ascii: bool) -> String {
         KeyCode::Right => arrow("→", "right"),
         other => format!("{other:?}").to_lowercase(),
     };
-    if binding.modifiers.contains(KeyModifiers::CONTROL) {
+    if modifiers.contains(KeyModifiers::CONTROL) {
         format!("ctrl-{key}")
     } else {
         key

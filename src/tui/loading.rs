@@ -5,9 +5,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use impasto_core::job::{Job, PictureFile, Plan};
-use impasto_core::picture::{Picture, show_regions, side_by_side};
+use impasto_core::picture::{Picture, fit_long_side, show_regions, side_by_side};
+use impasto_core::preset::Start;
 
 use crate::tui::pane::PaneImage;
+
+/// The longest side of a picture that is put together from others, to look at.
+const MAX_SIDE: u32 = 1024;
 
 /// What the thread reports.
 #[derive(Debug)]
@@ -60,8 +64,10 @@ pub fn load(plan: Plan) -> io::Result<Receiver<Loading>> {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn look(plan: Plan) -> io::Result<Receiver<Loading>> {
+pub fn look(mut plan: Plan) -> io::Result<Receiver<Loading>> {
     let (outbox, loading) = channel();
+    // That picture is not shown, and may be gone.
+    plan.preset.start = Start::Content;
     let read = move || {
         let seen = |file: &PictureFile| {
             let source = file.load().map_err(|error| error.to_string())?;
@@ -92,7 +98,7 @@ fn styles(job: &Job) -> PaneImage {
     let pictures: Vec<&Picture> = job.styles().map(|style| &style.picture).collect();
     let row = match pictures[..] {
         [_] => None,
-        _ => side_by_side(&pictures),
+        _ => side_by_side(&pictures, MAX_SIDE),
     };
     PaneImage::of(row.as_ref().unwrap_or(&job.style.picture))
 }
@@ -103,11 +109,70 @@ fn masks(job: &Job) -> Option<PaneImage> {
     let regions: Vec<(&Picture, usize)> = regions
         .map(|(mask, pictures)| (&pictures.mask.picture, mask.style))
         .collect();
-    let content = &job.content.picture;
-    (!regions.is_empty()).then(|| PaneImage::of(&show_regions(content, &regions)))
+    (!regions.is_empty()).then(|| {
+        let content = &job.content.picture;
+        let (width, height) = content.size();
+        let small = match width.max(height) > MAX_SIDE {
+            true => {
+                let (width, height) = fit_long_side(width, height, MAX_SIDE);
+                content.resized(width, height)
+            }
+            false => content.clone(),
+        };
+        PaneImage::of(&show_regions(&small, &regions))
+    })
 }
 
 fn start(read: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let named = thread::Builder::new().name("pictures".to_owned());
     named.spawn(read).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use impasto_core::job::{Compute, Overrides};
+    use impasto_core::picture;
+    use impasto_core::preset::{Mask, Preset};
+
+    use super::*;
+
+    #[test]
+    fn a_start_that_is_gone_hides_neither_styles_nor_masks() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = |name: &str| {
+            let path = folder.path().join(name);
+            let picture = Picture::new(64, 64, vec![0.5; 3 * 64 * 64]).unwrap();
+            picture::save(&picture, &path, None).unwrap();
+            path
+        };
+        let [content, first, second, mask] =
+            ["content.png", "first.png", "second.png", "mask.png"].map(saved);
+        let plan = Plan {
+            preset: Preset {
+                start: Start::File(folder.path().join("gone.png")),
+                masks: vec![Mask {
+                    file: mask,
+                    style: 1,
+                    region: None,
+                }],
+                ..Preset::default()
+            },
+            content: PictureFile::At(content),
+            style: PictureFile::At(first),
+            more_styles: vec![PictureFile::At(second)],
+            compute: Compute::default(),
+            output: Path::new("out.png").to_owned(),
+            preset_name: None,
+            overrides: Overrides::default(),
+        };
+        let seen: Vec<Loading> = look(plan).unwrap().iter().collect();
+        let count = |is: fn(&Loading) -> bool| seen.iter().filter(|it| is(it)).count();
+        assert_eq!(count(|it| matches!(it, Loading::Content(_))), 1);
+        // The first alone, then both.
+        assert_eq!(count(|it| matches!(it, Loading::Style(_))), 2);
+        assert_eq!(count(|it| matches!(it, Loading::Masks(_))), 1);
+        assert_eq!(seen.len(), 4);
+    }
 }

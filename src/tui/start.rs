@@ -30,7 +30,7 @@ pub use self::gallery::{Gallery, Look, Measure, Thumbnail};
 pub use self::list::List;
 pub use self::presets::{Presets, Row};
 pub use self::slot::Slot;
-pub use self::thumbnails::{Request, Thumbnails};
+pub use self::thumbnails::{Request, Thumbnails, read_thumbnail};
 pub use self::update::update;
 use impasto_core::preset::PresetEntry;
 

@@ -20,9 +20,9 @@ use super::update::{Effect, Message, update};
 use super::view;
 use crate::tui::pane::Pane;
 
-mod fake;
+pub(super) mod fake;
 mod remote;
-mod whole;
+pub(super) mod whole;
 
 /// A plan for two pictures that are not there.
 pub fn plan() -> Plan {

@@ -243,7 +243,13 @@ fn handle_event(app: &mut App, event: Event) -> Vec<Effect> {
                 app.phase = Phase::Running;
             }
         }
-        Event::Notice { message, .. } => app.note(message, true),
+        Event::Notice { message, .. } => {
+            if let Some(Overlay::Settings(editor)) = &mut app.overlay {
+                // The line of messages is below the list.
+                editor.error = Some(message.clone());
+            }
+            app.note(message, true);
+        }
         Event::Saved { output, .. } => {
             app.note(format!("saved {}", display_path(&output)), false);
         }

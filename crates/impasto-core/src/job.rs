@@ -5,15 +5,15 @@ mod compute;
 mod plan;
 mod recipe;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::compute::{Compute, DeviceChoice, PrecisionChoice, Shortage};
-pub use self::plan::{Overrides, PictureFile, Plan, PlanError, Unassembled};
+pub use self::plan::{OutputOverrides, Overrides, PictureFile, Plan, PlanError, Unassembled};
 pub use self::recipe::{Input, Painted, Recipe};
-use crate::picture::{Picture, Source, fit_long_side};
-use crate::preset::{Layer, Preset, Scale, StyleTerm};
+use crate::picture::{Picture, Source, fit_long_side, output_format};
+use crate::preset::{Layer, OutputSettings, Preset, Scale, StyleTerm};
 use crate::text::display_path;
 
 /// Everything a run needs.
@@ -55,6 +55,11 @@ pub struct Size {
 pub enum JobError {
     #[error("a picture of the run is missing")]
     Incomplete,
+    #[error(
+        "{file}: only PNG and TIFF have 16 bits a channel; name such a file with -o, or choose a \
+         depth of 8"
+    )]
+    NoDepth { file: String },
     #[error(
         "{file} has {width}×{height} pixels, which is another shape than that of {of} \
          ({of_width}×{of_height}); a mask has the proportions of its picture"
@@ -129,6 +134,20 @@ pub fn check_size(
     })
 }
 
+/// Checks that the format of the picture's file has the depth that is asked for.
+///
+/// # Errors
+/// [`JobError::NoDepth`]. A path of no known format is let through: where a picture is
+/// saved, [`check_destination`](crate::picture::check_destination) refuses it.
+pub fn check_depth(settings: &OutputSettings, output: &Path) -> Result<(), JobError> {
+    match output_format(output) {
+        Ok(format) if settings.depth == 16 && !format.has_16_bits() => Err(JobError::NoDepth {
+            file: display_path(output),
+        }),
+        _ => Ok(()),
+    }
+}
+
 impl Job {
     /// The styles, in their order.
     pub fn styles(&self) -> impl Iterator<Item = &Source> + Clone {
@@ -143,15 +162,24 @@ impl Job {
         in_order(&self.content, self.styles(), self.start.as_ref(), masks)
     }
 
-    /// Checks that the network can take the pictures at every scale, and that the masks
-    /// fit.
+    /// Checks that the network can take the pictures at every scale, that the masks fit,
+    /// and that the output has the depth that the preset asks for.
     ///
     /// # Errors
-    /// When a picture is so narrow that a scale leaves fewer pixels than the
+    /// When the output's format has no such depth; when a picture is so narrow that a scale leaves fewer pixels than the
     /// preset's deepest layer needs; when a mask has another shape than its picture, is
     /// black, or names a style that is not there.
     pub fn check(&self) -> Result<(), JobError> {
-        for (index, scale) in self.preset.schedule.iter().enumerate() {
+        self.check_from(0)
+    }
+
+    /// As [`check`](Self::check), from the scale of this index on.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_from(&self, first: usize) -> Result<(), JobError> {
+        check_depth(&self.preset.output, &self.output)?;
+        for (index, scale) in self.preset.schedule.iter().enumerate().skip(first) {
             let role = |role: &str| format!("at scale {} the {role}", index + 1);
             let content = fitted(&self.content.picture, *scale);
             check_size(&self.preset, &role("content"), content)?;
@@ -318,6 +346,7 @@ pub fn fitted(picture: &Picture, scale: Scale) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preset::Mask;
 
     #[test]
     fn a_run_goes_on_at_the_first_scale_that_is_no_smaller() {
@@ -382,6 +411,66 @@ mod tests {
         assert_eq!(job(64, 48, preset.clone()).check(), Ok(()));
         let error = job(640, 60, preset).check().unwrap_err();
         assert!(error.to_string().contains("64×6"), "{error}");
+    }
+
+    #[test]
+    fn an_output_without_the_depth_is_refused() {
+        let mut job = job(640, 480, Preset::default());
+        job.preset.output.depth = 16;
+        for output in ["out.png", "out.TIFF", ""] {
+            job.output = PathBuf::from(output);
+            assert_eq!(job.check(), Ok(()), "{output}");
+        }
+        job.output = PathBuf::from("out.jpg");
+        let file = "out.jpg".to_owned();
+        assert_eq!(job.check(), Err(JobError::NoDepth { file }));
+        job.preset.output.depth = 8;
+        assert_eq!(job.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_recipe_has_the_roles_of_its_job() {
+        let mut job = job(64, 48, Preset::default());
+        let named = |path: &str| Source {
+            path: PathBuf::from(path),
+            ..job.content.clone()
+        };
+        let mask = |region: Option<&str>| MaskPictures {
+            mask: named("mask.png"),
+            region: region.map(named),
+        };
+        let masks = vec![mask(Some("region.png")), mask(None)];
+        let more_styles = vec![named("second.png")];
+        job.start = Some(named("start.png"));
+        job.more_styles = more_styles;
+        job.preset.masks = masks
+            .iter()
+            .map(|pictures| Mask {
+                file: pictures.mask.path.clone(),
+                style: 1,
+                region: pictures.region.as_ref().map(|it| it.path.clone()),
+            })
+            .collect();
+        job.masks = masks;
+        let mut recipe = job.recipe(Painted::default());
+        let roles = |recipe: &Recipe| -> Vec<String> {
+            let inputs = recipe.inputs().into_iter();
+            inputs
+                .map(|(role, input)| format!("{role} {}", input.file))
+                .collect()
+        };
+        let expected = [
+            "content a.png",
+            "style a.png",
+            "style-2 second.png",
+            "start start.png",
+            "mask-1 mask.png",
+            "region-1 region.png",
+            "mask-2 mask.png",
+        ];
+        assert_eq!(roles(&recipe), expected);
+        recipe.masks.truncate(1);
+        assert_eq!(roles(&recipe), expected[..4]);
     }
 
     #[test]

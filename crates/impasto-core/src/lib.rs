@@ -7,6 +7,7 @@
 //! - [`protocol`] is what an engine and its front ends send each other: commands one
 //!   way, events the other.
 //! - [`checkpoint`] is what a painter needs to continue.
+//! - [`neural_style`] turns command lines of another program into presets.
 //! - [`text`] makes untrusted text safe to print, [`paths`] says whether two paths
 //!   name one file, and [`timing`] reports where a start's time goes.
 
@@ -14,6 +15,7 @@
 
 pub mod checkpoint;
 pub mod job;
+pub mod neural_style;
 pub mod paths;
 pub mod picture;
 pub mod preset;

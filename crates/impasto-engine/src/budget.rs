@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use impasto_core::preset::{Layer, OptimizerKind, Pooling, Preset, Statistic};
+use impasto_core::preset::{Blend, ColourMode, Layer, OptimizerKind, Pooling, Preset, Statistic};
 
+use super::optimizer::Tracking;
 use super::precision::Precision;
 use super::tiles::margin;
 use super::work::{channels, map_size};
@@ -28,6 +29,9 @@ pub fn smaller_tile(side: u32) -> Option<u32> {
     TILES.into_iter().find(|smaller| *smaller < side)
 }
 
+/// The sizes of the picture and of the styles.
+pub(super) type Sizes<'a> = ((u32, u32), &'a StyleSizes);
+
 /// What has to be computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload<'a> {
@@ -36,6 +40,22 @@ pub struct Workload<'a> {
     pub layers: &'a [Layer],
     pub precision: Precision,
     pub cuda: bool,
+}
+
+/// The sizes at which the styles are looked at.
+#[derive(Clone, Debug)]
+pub struct StyleSizes(Vec<(u32, u32)>);
+
+impl From<(u32, u32)> for StyleSizes {
+    fn from(size: (u32, u32)) -> Self {
+        Self(vec![size])
+    }
+}
+
+impl From<Vec<(u32, u32)>> for StyleSizes {
+    fn from(sizes: Vec<(u32, u32)>) -> Self {
+        Self(sizes)
+    }
 }
 
 /// How to paint one size.
@@ -50,18 +70,31 @@ pub struct Layout {
 }
 
 impl Workload<'_> {
-    /// The best layout for a picture and a style of these sizes and so many
-    /// iterations that takes no more than `budget` bytes, in tiles of `tile` if that
-    /// is given. None if
-    /// none is small enough.
+    /// The best layout for a picture and styles of these sizes and so many iterations
+    /// that takes no more than `budget` bytes, in tiles of `tile` if that is given. None
+    /// if none is small enough.
     pub fn layout(
         &self,
         picture: (u32, u32),
-        style: (u32, u32),
+        styles: impl Into<StyleSizes>,
         tile: Option<u32>,
         budget: u64,
         iterations: u64,
     ) -> Option<Layout> {
+        let sizes = (picture, &styles.into());
+        self.layout_beside(sizes, tile, budget, iterations, None)
+    }
+
+    /// As [`Workload::layout`], beside what [`Workload::bytes_beside`] says.
+    pub(super) fn layout_beside(
+        &self,
+        sizes: Sizes,
+        tile: Option<u32>,
+        budget: u64,
+        iterations: u64,
+        beside: Option<u64>,
+    ) -> Option<Layout> {
+        let (picture, _) = sizes;
         let wanted = self.history().min(iterations);
         let long_side = picture.0.max(picture.1);
         let smaller = TILES.iter().filter(|side| **side < long_side);
@@ -73,31 +106,33 @@ impl Workload<'_> {
         };
         [FAIR_HISTORY, MIN_HISTORY].into_iter().find_map(|fair| {
             tiles.iter().find_map(|tile| {
-                let bare = self.bytes(picture, style, *tile, 0);
+                let bare = self.bytes_beside(sizes, *tile, 0, beside);
                 let room = budget.checked_sub(bare)?;
                 let of_a_step = with_slack(self.pair(picture));
                 let history = wanted.min(room / of_a_step.max(1));
                 (history >= wanted.min(fair)).then(|| Layout {
                     tile: *tile,
                     history: history as usize,
-                    bytes: self.bytes(picture, style, *tile, history),
+                    bytes: self.bytes_beside(sizes, *tile, history, beside),
                 })
             })
         })
     }
 
-    /// The memory that a picture and a style of these sizes take in one piece and
-    /// with all that the optimizer would remember, in bytes.
-    pub fn whole(&self, picture: (u32, u32), style: (u32, u32)) -> u64 {
-        self.bytes(picture, style, None, self.history())
+    /// The memory that a picture and styles of these sizes take in one piece and with all
+    /// that the optimizer would remember, in bytes.
+    pub fn whole(&self, picture: (u32, u32), styles: impl Into<StyleSizes>) -> u64 {
+        self.bytes(picture, styles, None, self.history())
     }
 
-    /// The least memory that a picture and a style of these sizes take, in bytes.
-    pub fn least(&self, picture: (u32, u32), style: (u32, u32), tile: Option<u32>) -> u64 {
+    /// The least memory that a picture and styles of these sizes take, in bytes, beside
+    /// what [`Workload::bytes_beside`] says.
+    pub(super) fn least(&self, sizes: Sizes, tile: Option<u32>, beside: Option<u64>) -> u64 {
+        let (picture, _) = sizes;
         let long_side = picture.0.max(picture.1);
         let smallest = TILES.into_iter().rfind(|side| *side < long_side);
         let history = self.history().min(MIN_HISTORY);
-        self.bytes(picture, style, tile.or(smallest), history)
+        self.bytes_beside(sizes, tile.or(smallest), history, beside)
     }
 
     /// How many steps L-BFGS would remember if memory did not matter; none for
@@ -114,10 +149,23 @@ impl Workload<'_> {
     pub fn bytes(
         &self,
         picture: (u32, u32),
-        style: (u32, u32),
+        styles: impl Into<StyleSizes>,
         tile: Option<u32>,
         history: u64,
     ) -> u64 {
+        self.bytes_beside((picture, &styles.into()), tile, history, None)
+    }
+
+    /// As [`Workload::bytes`], where a preset changes in the middle: so many bytes `beside`
+    /// belong to the preset before, and the optimizer is there while targets are computed.
+    fn bytes_beside(
+        &self,
+        sizes: Sizes,
+        tile: Option<u32>,
+        history: u64,
+        beside: Option<u64>,
+    ) -> u64 {
+        let (picture, _) = sizes;
         let of_picture = picture_bytes(picture);
         let optimizer = match self.preset.optimizer.kind {
             // The accepted image and gradient, the step, the change of the
@@ -126,43 +174,100 @@ impl Workload<'_> {
             OptimizerKind::Lbfgs => 14 * of_picture + (history + 1) * self.pair(picture),
             OptimizerKind::Adam => 4 * of_picture,
         };
-        // The image, the best one, the gradient, a proposal, and smoothness.
-        let image = 5 * of_picture;
-        let targets = self.targets(picture);
-        let seen = |size| self.seen(size, tile);
-        // In tiles, the differences of all histograms wait for the second pass.
-        let waiting: u64 = match tile {
-            None => 0,
-            Some(_) => self
-                .histograms()
-                .map(|layer| 2 * self.ranked(layer, picture))
-                .sum(),
-        };
-        let iteration = image
-            + optimizer
-            + self.pass(seen(picture), tile.is_some())
-            + self.compared(picture).max(waiting);
-        // While targets are computed there are the pictures at this size, as
-        // pixels and as tensors, but no optimizer yet.
-        let look = 2 * of_picture
-            + 2 * picture_bytes(style)
-            + self.look(seen(picture)).max(self.look(seen(style)));
-        with_slack(self.base() + self.weights() + targets + iteration.max(look))
+        // The image, the best one, the gradient, a proposal, and smoothness; with masks the
+        // composed image and its differences.
+        let composed = if self.preset.masks.is_empty() { 0 } else { 3 };
+        let image = (5 + composed) * of_picture;
+        let iteration = image + optimizer + self.evaluation(sizes, tile);
+        let look = self.look_at_all(sizes, tile);
+        let standing = beside.map_or(0, |beside| beside + image + optimizer);
+        let targets = self.targets(sizes) + self.shown(of_picture);
+        let most = (iteration + beside.unwrap_or(0)).max(look + standing);
+        with_slack(self.base() + self.weights() + targets + most)
     }
 
-    /// What L-BFGS remembers of a step: two pictures, in bfloat16 on a GPU.
+    /// What an evaluation takes beside the image.
+    fn evaluation(&self, (picture, styles): Sizes, tile: Option<u32>) -> u64 {
+        let seen = self.seen(picture, tile);
+        let regions = self.regions(styles);
+        let guided = !self.preset.masks.is_empty();
+        // The working set of one sorted layer, and the differences of each region.
+        let sorting = self.most_ranked(wide(picture)) * sorting(guided, self.is_own(), self.cuda);
+        let differences = |layer| regions * self.ranked(layer, wide(picture));
+        let pass = self.pass(seen, tile.is_some()) + self.copied(seen);
+        match tile {
+            // One layer after another.
+            None => pass + sorting + self.histograms().map(differences).max().unwrap_or(0),
+            // The maps, then the differences, of all layers wait for the second pass.
+            Some(_) => {
+                let waiting: u64 = self.histograms().map(differences).sum();
+                waiting + pass.max(sorting + self.most_ranked(wide(picture)))
+            }
+        }
+    }
+
+    /// What computing the targets takes beside them: the pictures at this size, as pixels
+    /// and as tensors, and what is looked at.
+    fn look_at_all(&self, (picture, styles): Sizes, tile: Option<u32>) -> u64 {
+        let StyleSizes(styles) = styles;
+        let largest = styles.iter().map(|style| picture_bytes(*style)).max();
+        let tensors: u64 = styles.iter().map(|style| picture_bytes(*style)).sum();
+        // A mask has one channel; beside it there are sums of several, and what is inside.
+        let masks = self.preset.masks.len() as u64 + 3 * u64::from(!self.preset.masks.is_empty());
+        let masks = masks * picture_bytes(picture).max(largest.unwrap_or(0)) / 3;
+        let own = self.is_own();
+        let guided = self.preset.masks.iter().any(|mask| mask.region.is_some());
+        let of_style = |style: &(u32, u32)| {
+            // Maps that are sorted stay until all of the style was looked at. Values are
+            // taken at the ranks of the image from those of the style.
+            let maps: u64 = self
+                .histograms()
+                .map(|layer| self.map(layer, wide(*style)))
+                .sum();
+            let larger = match style.0 * style.1 > picture.0 * picture.1 {
+                true => wide(*style),
+                false => wide(picture),
+            };
+            let sorting = self.most_ranked(larger) * ranking(guided, own, self.cuda);
+            maps + self.look(self.seen(*style, tile)).max(sorting)
+        };
+        let looks = styles.iter().map(of_style).max().unwrap_or(0);
+        // Targets of every style by itself, before those of a region are averaged.
+        let count = (styles.len() as u64).max(1);
+        let apart = count.saturating_sub(self.regions(&StyleSizes(styles.clone())));
+        let ranked: u64 = self
+            .histograms()
+            .map(|layer| self.ranked(layer, wide(picture)))
+            .sum();
+        let averaging = match count {
+            1 => 0,
+            _ => apart * ranked + 2 * self.most_ranked(wide(picture)),
+        };
+        2 * picture_bytes(picture)
+            + tensors
+            + largest.unwrap_or(0)
+            + masks
+            + averaging
+            + self.look(self.seen(picture, tile)).max(looks)
+    }
+
+    /// What L-BFGS remembers of a step: two pictures, in bfloat16 where the CUDA kernels
+    /// do it.
     fn pair(&self, picture: (u32, u32)) -> u64 {
         let pair = 2 * picture_bytes(picture);
-        if self.cuda { pair / 2 } else { pair }
+        match self.cuda && Tracking::of(self.preset).has_kernels() {
+            true => pair / 2,
+            false => pair,
+        }
     }
 
     fn base(&self) -> u64 {
         if self.cuda { CUDA_BASE } else { CPU_BASE }
     }
 
-    /// What the network is made of. Filters of Winograd's method have 36 values
+    /// What the network is made of, in bytes. Filters of Winograd's method have 36 values
     /// for the 9 of a convolution, in each direction.
-    fn weights(&self) -> u64 {
+    pub(super) fn weights(&self) -> u64 {
         let mut inputs = 3;
         let mut values = 0;
         for layer in self.layers {
@@ -175,49 +280,82 @@ impl Workload<'_> {
         }
     }
 
-    /// The content's feature maps that the losses compare with, and the sorted values of
-    /// the style for histograms, in float32, for each region.
-    fn targets(&self, picture: (u32, u32)) -> u64 {
+    /// The content's feature maps that the losses compare with and, for each region, the
+    /// sorted values of the style for histograms, in float32, and the positions' weights.
+    pub(super) fn targets(&self, (picture, styles): Sizes) -> u64 {
         let layers = self.preset.content.layers.keys();
         let content: u64 = layers.map(|layer| self.map(*layer, wide(picture))).sum();
         let histograms: u64 = self
             .histograms()
-            .map(|layer| self.ranked(layer, picture))
+            .map(|layer| self.ranked(layer, wide(picture)))
             .sum();
-        content + self.regions() * histograms
+        let layers = self.preset.style.layers.keys();
+        let guides: u64 = layers
+            .filter(|_| !self.preset.masks.is_empty())
+            .map(|layer| self.ranked(*layer, wide(picture)) / channels(*layer).max(1))
+            .sum();
+        content + self.regions(styles) * (histograms + guides)
+    }
+
+    /// What the image is shown with: the content's colours; with masks what stays of the
+    /// content, and where.
+    fn shown(&self, of_picture: u64) -> u64 {
+        let coloured = matches!(
+            self.preset.colour,
+            ColourMode::Content | ColourMode::Luminance
+        );
+        let masked = !self.preset.masks.is_empty();
+        (u64::from(coloured) + 2 * u64::from(masked)) * of_picture
     }
 
     /// The layers whose histograms are compared.
     fn histograms(&self) -> impl Iterator<Item = Layer> {
+        self.compared_by(Statistic::Histogram)
+    }
+
+    fn compared_by(&self, statistic: Statistic) -> impl Iterator<Item = Layer> {
         let style = &self.preset.style;
         let layers = style.layers.keys().copied();
-        layers.filter(|layer| style.statistic.of(*layer) == Statistic::Histogram)
+        layers.filter(move |layer| style.statistic.of(*layer) == statistic)
     }
 
     /// A layer's values in float32.
-    fn ranked(&self, layer: Layer, picture: (u32, u32)) -> u64 {
-        self.map(layer, wide(picture)) / self.element() * 4
+    fn ranked(&self, layer: Layer, size: (u64, u64)) -> u64 {
+        self.map(layer, size) / self.element() * 4
     }
 
-    /// How many regions of the picture there are, at the least.
-    fn regions(&self) -> u64 {
+    /// The most values that are sorted at once, in float32.
+    fn most_ranked(&self, size: (u64, u64)) -> u64 {
+        let layers = self.histograms().map(|layer| self.ranked(layer, size));
+        layers.max().unwrap_or(0)
+    }
+
+    /// How many regions of the picture are compared.
+    fn regions(&self, StyleSizes(styles): &StyleSizes) -> u64 {
         let masked = self.preset.masks.iter().map(|mask| mask.style);
-        1 + masked.collect::<BTreeSet<_>>().len() as u64
+        let masked: BTreeSet<_> = masked.collect();
+        let rest = styles.len().saturating_sub(masked.len()) as u64;
+        let rest = match self.preset.style.blend {
+            Blend::Target => rest.min(1),
+            Blend::Losses => rest,
+        };
+        (masked.len() as u64 + rest).max(1)
     }
 
-    /// What a layer's statistics take beside its map while they are compared: the
-    /// differences of a histogram, for all of a picture; a map with the weights of a mask,
-    /// or the gradient that is normalised.
-    fn compared(&self, picture: (u32, u32)) -> u64 {
-        let differences = self
-            .histograms()
-            .map(|layer| 2 * self.ranked(layer, picture));
-        let copies = self.preset.normalize_gradients || !self.preset.masks.is_empty();
+    /// What a layer's statistics take beside its map while they are compared: a map with
+    /// the weights of a mask, or the gradient that is normalised; squares in float32.
+    fn copied(&self, seen: (u64, u64)) -> u64 {
+        let masked = !self.preset.masks.is_empty();
+        let copies = self.preset.normalize_gradients || masked;
         let layers = self.preset.style.layers.keys();
         let copied = layers
             .filter(|_| copies)
-            .map(|layer| 2 * self.map(*layer, wide(picture)));
-        differences.chain(copied).max().unwrap_or(0)
+            .map(|layer| 2 * self.map(*layer, seen));
+        let squares = self.compared_by(Statistic::MeanStd).map(|layer| {
+            let weighted = if masked { 2 * self.map(layer, seen) } else { 0 };
+            2 * self.ranked(layer, seen) + weighted
+        });
+        copied.chain(squares).max().unwrap_or(0)
     }
 
     /// A forward pass that keeps nothing: a map, the one before, and what goes
@@ -303,6 +441,27 @@ impl Workload<'_> {
     }
 }
 
+/// So many times a layer's values in float32 are alive while its histogram is compared,
+/// as counted in `statistic/histogram.rs`: indices and ranks have eight bytes, and a GPU
+/// sorts into other memory.
+fn sorting(guided: bool, own: bool, cuda: bool) -> u64 {
+    match (guided, own, cuda) {
+        (true, ..) => 24,
+        (false, true, _) => 2,
+        (false, false, true) => 12,
+        (false, false, false) => 8,
+    }
+}
+
+/// The same while the values of a style are taken at the ranks of an image.
+fn ranking(guided: bool, own: bool, cuda: bool) -> u64 {
+    match (guided, own, cuda) {
+        (true, ..) => 28,
+        (false, true, _) | (false, false, false) => 8,
+        (false, false, true) => 12,
+    }
+}
+
 /// A picture of three float32 channels.
 fn picture_bytes(size: (u32, u32)) -> u64 {
     let (width, height) = wide(size);
@@ -377,6 +536,57 @@ mod tests {
         let fewer = layout(&preset, Precision::Float32, false, 1024, most.bytes - GIB).unwrap();
         assert_eq!(fewer.tile, None);
         assert!((10..100).contains(&fewer.history));
+    }
+
+    #[test]
+    fn history_takes_half_only_where_kernels_keep_it() {
+        let of_steps = |preset: &Preset, cuda: bool| {
+            let layers = layers();
+            let workload = Workload {
+                preset,
+                layers: &layers,
+                precision: Precision::Float32,
+                cuda,
+            };
+            let size = (1024, 1024);
+            workload.bytes(size, size, None, 60) - workload.bytes(size, size, None, 10)
+        };
+        let plain = Preset::default();
+        let normalized = plain.set("normalize_gradients=true").unwrap();
+        assert!(of_steps(&plain, true) < of_steps(&plain, false) * 2 / 3);
+        // Rounding of the percents aside.
+        let [one, other] = [true, false].map(|cuda| of_steps(&normalized, cuda));
+        assert!(one.abs_diff(other) < 100, "{one}, {other}");
+    }
+
+    #[test]
+    fn histograms_masks_and_styles_are_counted() {
+        let bytes = |settings: &[&str], styles: usize, tile: Option<u32>| {
+            let set = |preset: Preset, setting: &&str| preset.set(setting);
+            let preset = settings.iter().try_fold(Preset::default(), set).unwrap();
+            let layers = layers();
+            let workload = Workload {
+                preset: &preset,
+                layers: &layers,
+                precision: Precision::Float32,
+                cuda: false,
+            };
+            let size = (1024, 1024);
+            workload.bytes(size, vec![size; styles], tile, 10)
+        };
+        let histogram = "style.statistic=histogram";
+        let mask = "masks=[{file: mask.png, style: 1}]";
+        let values = 4 * 64 * 1024 * 1024;
+        for tile in [None, Some(256)] {
+            let plain = bytes(&[], 1, tile);
+            // The style's values and the differences of the first layer, at the least.
+            assert!(bytes(&[histogram], 1, tile) > plain + 2 * values);
+            assert!(bytes(&[histogram, mask], 1, tile) > bytes(&[histogram], 1, tile));
+            // Each style has its own values where losses are blended.
+            let blend = [histogram, "style.blend=losses"];
+            let more = bytes(&blend, 4, tile) - bytes(&blend, 1, tile);
+            assert!(more > 6 * values, "{more}");
+        }
     }
 
     #[test]

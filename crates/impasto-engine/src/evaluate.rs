@@ -144,10 +144,15 @@ impl Pass<'_> {
                 return Ok(());
             };
             let needs = statistic::of(style, layer).needs();
-            let parts = (own, place, self.whole_map(layer));
-            let new = region_sums(needs, map, parts, regions)?;
+            let mut new = region_sums(needs, map, (own, place), regions)?;
             match sums.entry(layer) {
-                Entry::Vacant(entry) => drop(entry.insert(new)),
+                Entry::Vacant(entry) => {
+                    let mut shared = None;
+                    for sums in &mut new {
+                        sums.widen(place, self.whole_map(layer), &mut shared)?;
+                    }
+                    entry.insert(new);
+                }
                 Entry::Occupied(mut entry) => {
                     for (sums, new) in entry.get_mut().iter_mut().zip(&new) {
                         sums.add(new, place)?;
@@ -156,9 +161,9 @@ impl Pass<'_> {
             }
             Ok(())
         })?;
-        for (layer, sums) in &sums {
-            let slopes = self.compare(*layer, sums)?;
-            self.slopes.insert(*layer, slopes);
+        for (layer, sums) in sums {
+            let slopes = self.compare(layer, &sums)?;
+            self.slopes.insert(layer, slopes);
         }
         if !self.preset.normalize_gradients {
             return Ok(());
@@ -221,8 +226,8 @@ impl Pass<'_> {
             let (Some(own), Some(place)) = (tile.own_part(layer), tile.part_of_whole(layer)) else {
                 continue;
             };
-            let parts = (own, place, self.whole_map(layer));
-            waiting.push((layer, region_sums(statistic.needs(), map, parts, regions)?));
+            let sums = region_sums(statistic.needs(), map, (own, place), regions)?;
+            waiting.push((layer, sums));
         }
         // The deepest layers have the most channels: they begin.
         waiting.reverse();
@@ -296,8 +301,7 @@ impl Pass<'_> {
             Some(slopes) => slopes,
             None => {
                 let needs = statistic::of(&self.preset.style, layer).needs();
-                let parts = (own, place, self.whole_map(layer));
-                let sums = region_sums(needs, map, parts, regions)?;
+                let sums = region_sums(needs, map, (own, place), regions)?;
                 computed = self.compare(layer, &sums)?;
                 &computed
             }
@@ -445,7 +449,7 @@ impl Pass<'_> {
 fn region_sums(
     needs: Needs,
     map: &Tensor,
-    parts: (Part, Part, Part),
+    parts: (Part, Part),
     regions: &[RegionTarget],
 ) -> Result<Vec<Sums>> {
     let plain = regions.iter().any(|region| region.guide.is_none());

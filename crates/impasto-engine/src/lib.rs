@@ -34,6 +34,7 @@ pub mod measure;
 pub mod memory;
 pub mod memory_plan;
 pub mod network;
+pub mod network_pool;
 pub mod optimizer;
 pub mod painter;
 pub mod pictures;
@@ -76,6 +77,9 @@ pub enum EngineError {
     Checkpoint(String),
     #[error("{0}")]
     Device(String),
+    /// A picture does not fit the preset.
+    #[error("{0}")]
+    Picture(String),
     /// The network is not there, or not deep enough.
     #[error("{0}")]
     Network(String),

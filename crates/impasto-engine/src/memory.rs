@@ -80,9 +80,28 @@ pub fn peak(device: Device) -> Option<u64> {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// What [`budget`] says on this thread, if a test wants to say it.
+    static BUDGET: std::cell::Cell<Option<Option<u64>>> = const { std::cell::Cell::new(None) };
+}
+
+/// What `work` gives where [`budget`] says this, on this thread.
+#[cfg(test)]
+pub fn with_budget<T>(bytes: Option<u64>, work: impl FnOnce() -> T) -> T {
+    BUDGET.set(Some(bytes));
+    let result = work();
+    BUDGET.set(None);
+    result
+}
+
 /// The bytes that painting may take in all, where that is known: what is free,
 /// and what this process has already.
 pub fn budget(device: Device) -> Option<u64> {
+    #[cfg(test)]
+    if let Some(bytes) = BUDGET.get() {
+        return bytes;
+    }
     if let Device::Cuda(_) = device {
         let (free, _) = accelerator::free_and_total(device).ok()?;
         let own = accelerator::stats(device).map_or(0, |stats| stats.reserved);

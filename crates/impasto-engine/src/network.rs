@@ -57,6 +57,15 @@ impl Vgg {
         Self::from_parameters(parameters, pooling, device, precision)
     }
 
+    /// A network that computes nothing.
+    pub fn without_stages(pooling: Pooling) -> Self {
+        Self {
+            stages: Vec::new(),
+            pooling,
+            provenance: weights::built_in_provenance(),
+        }
+    }
+
     /// The network with these parameters, which are on `device`.
     ///
     /// # Errors

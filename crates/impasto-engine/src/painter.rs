@@ -1,7 +1,10 @@
 //! The loop: one iteration at a time, without threads, clocks or channels.
 
+mod change;
 mod fitting;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -9,7 +12,7 @@ use std::mem;
 use impasto_core::checkpoint::{Contents, Position};
 use impasto_core::job::{Input, Job, Size};
 use impasto_core::picture::{Picture, finish};
-use impasto_core::preset::{ColourMode, Layer, Preset, StyleTerm, Term};
+use impasto_core::preset::{ColourMode, Layer, Preset};
 use impasto_core::protocol::{Memory, Step};
 use impasto_core::timing;
 use tch::{Device, Tensor};
@@ -17,7 +20,7 @@ use tch::{Device, Tensor};
 use super::descent::{self, Descent, DeviceContext, Images, Outcome, Outcomes, Scene};
 use super::evaluate::evaluate;
 use super::memory_plan::MemoryPlan;
-use super::network::Vgg;
+use super::network_pool::PooledVgg;
 use super::optimizer::Tracking;
 use super::pictures::Pictures;
 use super::pixels::picture_of;
@@ -37,10 +40,12 @@ pub struct Painter {
     device: Device,
     place: DeviceContext,
     precision: Precision,
-    vgg: Vgg,
+    vgg: PooledVgg,
     sizes: Vec<Size>,
     pictures: Pictures,
     tile: Option<u32>,
+    /// The side that tiles must not exceed at this scale, after memory ran out.
+    tile_limit: Option<u32>,
     /// Which scale is being painted; none before the first.
     scale: Option<usize>,
     /// Iterations done, over the run and within the scale.
@@ -102,6 +107,7 @@ impl Painter {
         Ok(Self {
             pictures: place.stream.run(|| Pictures::new(&job, device))?,
             tile: job.compute.tile,
+            tile_limit: None,
             job,
             device,
             place,
@@ -228,14 +234,17 @@ impl Painter {
     /// Computes the targets of a scale and brings the image to its size.
     fn enter(&mut self, scale: usize, report: &mut dyn FnMut(&str)) -> Result<()> {
         let size = self.sizes[scale];
-        // The old targets go first: both sets may not fit together.
-        self.targets = Targets::default();
-        self.targets = self.targets_at(scale, report)?;
+        // The old targets go first: both sets may not fit together. What the picture of
+        // the scale before is shown with stays until there is another picture.
+        self.targets.empty();
+        let (targets, colours) = self.targets_at(scale, report)?;
         let image = match self.shown().map(Tensor::shallow_clone) {
             Some(before) => self.carried(&before, size)?,
             None => self.first_image(size)?,
         };
-        self.descent.begin(&image, None)
+        self.descent.begin(&image, None)?;
+        (self.targets, self.colours) = (targets, colours);
+        Ok(())
     }
 
     /// One iteration: evaluates the image and moves it, or submits that to a
@@ -296,7 +305,7 @@ impl Painter {
     }
 
     /// Where the run stands, and all that is needed to continue from there; none
-    /// before the first scale. What is in `kept` is on the disk already.
+    /// before the first scale, and where there was no memory for an optimizer. What is in `kept` is on the disk already.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -306,7 +315,7 @@ impl Painter {
 
     fn checkpoint_here(&mut self, kept: BTreeSet<String>) -> Result<Option<(Position, StateDict)>> {
         self.settle()?;
-        let Some(scale) = self.scale else {
+        let Some(scale) = self.scale.filter(|_| self.descent.is_ready()) else {
             return Ok(None);
         };
         let mut state = StateDict::new(kept);
@@ -364,7 +373,7 @@ impl Painter {
         };
         self.sizes.clone_from(&position.sizes);
         self.tile = position.tile;
-        self.targets = self.targets_at(scale, report)?;
+        (self.targets, self.colours) = self.targets_at(scale, report)?;
         let state = StateDict::read(contents).map_err(misfit)?;
         if let Err(error) = self.descent.restore(&state, size) {
             // Another processor learns in another way: the picture counts.
@@ -441,9 +450,15 @@ impl Painter {
         if self.accepted.is_none() {
             timing::mark(&format!("first losses of scale {}", scale + 1));
         }
-        let best = self.best.as_ref();
-        let latest = Tracking::of(&self.job.preset) == Tracking::Latest;
-        if latest || best.is_none_or(|best| evaluated.total < best.total) {
+        // As the optimizer decides it.
+        let is_best = match Tracking::of(&self.job.preset) {
+            Tracking::Latest => outcome.accepted,
+            Tracking::Lowest | Tracking::Average(_) => {
+                let best = self.best.as_ref();
+                best.is_none_or(|best| evaluated.total < best.total)
+            }
+        };
+        if is_best {
             self.best = Some(evaluated.clone());
         }
         let step = match &self.accepted {
@@ -479,6 +494,10 @@ impl Painter {
         else {
             return Ok(self.best.clone());
         };
+        if self.targets.is_empty() {
+            // The next scale could not be begun: nothing is there to compare with.
+            return Ok(self.best.clone());
+        }
         let stream = self.place.stream;
         let found = stream.run(|| evaluate(&self.vgg, preset, &self.targets, image, self.tile))?;
         Ok(Some(Step {
@@ -491,77 +510,37 @@ impl Painter {
         }))
     }
 
-    /// Goes on with other weights, layers, pooling or optimizer. Returns the
-    /// keys that differ but need a new run to take effect; they keep their old
-    /// values. `report` is called with what has to be computed.
-    ///
-    /// # Errors
-    /// When memory runs out; the preset then stays as it was.
-    pub fn change(
-        &mut self,
-        preset: Preset,
-        report: &mut dyn FnMut(&str),
-    ) -> Result<Vec<&'static str>> {
-        self.on_stream(|painter| painter.change_here(preset, report))
-    }
-
-    fn change_here(
-        &mut self,
-        preset: Preset,
-        report: &mut dyn FnMut(&str),
-    ) -> Result<Vec<&'static str>> {
-        self.settle()?;
-        self.descent.forget_scene();
-        let old = self.job.preset.clone();
-        let waiting = old.needs_new_run(&preset);
-        self.job.preset = preset.for_a_run_like(&old);
-        if let Err(error) = self.apply_change(&old, report) {
-            self.job.preset = old;
-            return Err(error);
-        }
-        Ok(waiting)
-    }
-
-    fn apply_change(&mut self, old: &Preset, report: &mut dyn FnMut(&str)) -> Result<()> {
-        let new = self.job.preset.clone();
-        let pooling = new.pooling != old.pooling;
-        if pooling || new.deepest() > old.deepest() {
-            self.vgg = network_for(&new, self.device, self.precision)?;
-        }
-        if is_presentation(&new, old) {
-            self.colours = self.colours_at(self.scale)?;
-            return Ok(());
-        }
-        let recoloured = new.colour != old.colour;
-        if recoloured {
-            self.pictures = Pictures::new(&self.job, self.device)?;
-        }
-        if let (Some(scale), true) = (self.scale, pooling || recoloured || retargets(&new, old)) {
-            self.targets = self.targets_at(scale, report)?;
-        }
-        // They were measured otherwise.
-        (self.accepted, self.best) = (None, None);
-        if new.optimizer == old.optimizer && Tracking::of(&new) == Tracking::of(old) {
-            return self.descent.restart();
-        }
-        let history = self.history_limit().unwrap_or(new.optimizer.history);
-        self.descent.change_optimizer(&new, history)
-    }
-
     /// The best picture of the current scale; none before the first scale was
     /// prepared.
     ///
     /// # Errors
     /// When libtorch fails.
     pub fn picture(&self) -> Result<Option<Picture>> {
-        let stream = self.place.stream;
-        let painted = stream.run(|| match self.presented()? {
-            Some(image) => picture_of(&image).map(Some),
-            None => Ok(None),
-        })?;
+        let painted = self.picture_by(Self::presented)?;
         let finish = &self.job.preset.finish;
         let content = &self.job.content.picture;
         Ok(painted.map(|picture| finish::finish(&picture, finish, Some(content))))
+    }
+
+    /// The same without its finish and in its own colours: what painting can go on with.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn painted(&self) -> Result<Option<Picture>> {
+        self.picture_by(Self::composed)
+    }
+
+    /// Whether [`Painter::picture`] is another one than [`Painter::painted`].
+    pub fn is_presented(&self) -> bool {
+        self.colours.is_some() || !self.job.preset.finish.is_off()
+    }
+
+    fn picture_by(
+        &self,
+        image: impl Fn(&Self) -> Result<Option<Tensor>>,
+    ) -> Result<Option<Picture>> {
+        let stream = self.place.stream;
+        stream.run(|| image(self)?.as_ref().map(picture_of).transpose())
     }
 
     /// The picture scaled down to fit, on its way, and not finished yet.
@@ -579,14 +558,16 @@ impl Painter {
     /// The picture as it is shown: with the content where nothing is painted, and with the
     /// content's colours where the preset wants them back.
     fn presented(&self) -> Result<Option<Tensor>> {
-        let Some(image) = self.shown() else {
-            return Ok(None);
-        };
-        let image = self.targets.compose(image)?;
-        match &self.colours {
-            Some(colours) => with_colours_of(&image, colours).map(Some),
-            None => Ok(Some(image)),
+        match (self.composed()?, &self.colours) {
+            (Some(image), Some(colours)) => with_colours_of(&image, colours).map(Some),
+            (image, _) => Ok(image),
         }
+    }
+
+    /// The best image, with the content where nothing is painted.
+    fn composed(&self) -> Result<Option<Tensor>> {
+        let image = self.shown();
+        image.map(|image| self.targets.compose(image)).transpose()
     }
 
     fn shown(&self) -> Option<&Tensor> {
@@ -594,92 +575,33 @@ impl Painter {
         Some(best)
     }
 
-    /// Shows and saves the same painting as another preset says: its finish, how files are
-    /// written, and whether the content's colours are put back. Nothing else of the preset
-    /// is taken up.
-    ///
-    /// # Errors
-    /// When memory runs out.
-    pub fn present_as(&mut self, preset: &Preset) -> Result<()> {
-        self.job.preset = presented_as(&self.job.preset, preset);
-        self.on_stream(|painter| {
-            painter.colours = painter.colours_at(painter.scale)?;
-            Ok(())
-        })
-    }
-
-    /// The content in its own colours at a scale's size, where they are put back.
-    fn colours_at(&mut self, scale: Option<usize>) -> Result<Option<Tensor>> {
-        let wanted = matches!(
-            self.job.preset.colour,
-            ColourMode::Content | ColourMode::Luminance
-        );
-        match scale.and_then(|scale| self.sizes.get(scale)) {
-            Some(size) if wanted => {
-                let colours = self.pictures.content_in_colour((size.width, size.height))?;
-                Ok(Some(colours))
-            }
-            _ => Ok(None),
+    /// The content in its own colours at this size, where a preset of this `colour` puts
+    /// them back.
+    fn colours_at(
+        &mut self,
+        colour: ColourMode,
+        size: Option<(u32, u32)>,
+    ) -> Result<Option<Tensor>> {
+        let wanted = matches!(colour, ColourMode::Content | ColourMode::Luminance);
+        match size.filter(|_| wanted) {
+            Some(size) => self.pictures.content_in_colour(size).map(Some),
+            None => Ok(None),
         }
     }
 
-    /// The targets of one scale.
-    fn targets_at(&mut self, scale: usize, report: &mut dyn FnMut(&str)) -> Result<Targets> {
+    /// What the image is compared with at one scale, and the colours that are put back.
+    fn targets_at(
+        &mut self,
+        scale: usize,
+        report: &mut dyn FnMut(&str),
+    ) -> Result<(Targets, Option<Tensor>)> {
         let Size { width, height, .. } = self.sizes[scale];
-        self.colours = self.colours_at(Some(scale))?;
+        let colours = self.colours_at(self.job.preset.colour, Some((width, height)))?;
         let preset = &self.job.preset;
         let images = self.pictures.at(preset, (width, height))?;
-        Targets::new(&self.vgg, preset, &images, self.tile, report)
+        let targets = Targets::new(&self.vgg, preset, &images, self.tile, report)?;
+        Ok((targets, colours))
     }
-}
-
-/// A preset with what another says of how the same painting is shown.
-fn presented_as(painted: &Preset, shown: &Preset) -> Preset {
-    let plain = |colour| matches!(colour, ColourMode::Style | ColourMode::Content);
-    Preset {
-        colour: match plain(painted.colour) && plain(shown.colour) {
-            true => shown.colour,
-            false => painted.colour,
-        },
-        finish: shown.finish,
-        output: shown.output,
-        ..painted.clone()
-    }
-}
-
-/// Whether another preset compares the image with something else than what the targets
-/// of this one hold.
-fn retargets(new: &Preset, old: &Preset) -> bool {
-    let same = |new: &Term, old: &Term| new.layers.keys().eq(old.layers.keys());
-    let StyleTerm {
-        term,
-        statistic,
-        shift,
-        scale,
-        blend,
-        blend_weights,
-        guides,
-    } = &new.style;
-    let edges = |preset: &Preset| preset.content.laplacian > 0.0;
-    !same(&new.content, &old.content)
-        || !same(term, &old.style)
-        || *statistic != old.style.statistic
-        || *shift != old.style.shift
-        || *scale != old.style.scale
-        || *blend != old.style.blend
-        || *blend_weights != old.style.blend_weights
-        || *guides != old.style.guides
-        || edges(new) != edges(old)
-}
-
-/// Whether another preset shows the same painting in another way.
-fn is_presentation(new: &Preset, old: &Preset) -> bool {
-    let presented = Preset {
-        name: new.name.clone(),
-        description: new.description.clone(),
-        ..presented_as(old, new)
-    };
-    presented == *new && old != new
 }
 
 /// An image's light with the colours of another of its size. Luminance and chrominance
@@ -697,8 +619,12 @@ fn with_colours_of(image: &Tensor, colours: &Tensor) -> Result<Tensor> {
 }
 
 /// The network as deep as the preset needs it.
-pub(super) fn network_for(preset: &Preset, device: Device, precision: Precision) -> Result<Vgg> {
-    Vgg::new(
+pub(super) fn network_for(
+    preset: &Preset,
+    device: Device,
+    precision: Precision,
+) -> Result<PooledVgg> {
+    PooledVgg::new(
         preset.network,
         preset.pooling,
         preset.deepest(),

@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::Result;
 use super::network::{Vgg, rows};
+use super::network_pool::PooledVgg;
 use super::pixels::tensor_of;
 use super::precision::Precision;
 use super::products::products;
@@ -73,7 +74,7 @@ impl Scores {
 /// When a picture is too small for the network, or memory runs out.
 pub fn scores(image: &Picture, content: &Picture, styles: &[(&Picture, f64)]) -> Result<Scores> {
     let deepest = Layer::new(4, 3);
-    let vgg = Vgg::new(
+    let vgg = PooledVgg::new(
         Network::VGG16,
         Pooling::Max,
         deepest,

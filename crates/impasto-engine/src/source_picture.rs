@@ -16,7 +16,7 @@ use super::pixels::tensor_of;
 const SUPPORT: f64 = 3.0;
 /// Pictures of more pixels are resized on the host: as float32 they would take a
 /// noticeable part of a GPU's memory.
-const MAX_PIXELS: usize = 64 << 20;
+pub(super) const MAX_PIXELS: usize = 64 << 20;
 
 /// A picture that is needed at several sizes on one device.
 #[derive(Debug)]

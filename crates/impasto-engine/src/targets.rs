@@ -134,6 +134,20 @@ impl Targets {
         Ok(targets)
     }
 
+    /// Gives up what an image is compared with; what it is shown with stays.
+    pub fn empty(&mut self) {
+        let kept = self.kept.take();
+        *self = Self {
+            kept,
+            ..Self::default()
+        };
+    }
+
+    /// Whether there is nothing to compare an image with.
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty() && self.style.is_empty() && self.laplacian.is_none()
+    }
+
     /// The same for images that are composed already: the saved picture of a run.
     #[must_use]
     pub fn for_composed(self) -> Self {
@@ -284,10 +298,9 @@ fn style_targets(
                 return Ok(());
             }
             let needs = statistic::of(term, layer).needs();
-            let parts = (own, place, whole_map(style, layer)?);
             let guide = guides.get(&layer).and_then(Option::as_ref);
-            let part = Sums::of(needs, map, parts, guide)?;
-            add_sums(&mut sums, layer, part, place)
+            let part = Sums::of(needs, map, (own, place), guide)?;
+            add_sums(&mut sums, layer, part, (place, whole_map(style, layer)?))
         })?;
         for (layer, sums) in sums {
             let whole = whole_map(&images.content, layer)?;
@@ -346,15 +359,18 @@ fn region_of(images: &TargetImages, style: usize) -> Result<Option<Tensor>> {
     Ok(sum)
 }
 
-/// Adds a tile's sums to those of the tiles before.
-pub(super) fn add_sums(
+/// Adds the sums of a tile, the part `place` of the `whole`, to those of the tiles before.
+fn add_sums(
     all: &mut BTreeMap<Layer, Sums>,
     layer: Layer,
-    part: Sums,
-    place: Part,
+    mut part: Sums,
+    (place, whole): (Part, Part),
 ) -> Result<()> {
     match all.entry(layer) {
-        Entry::Vacant(entry) => drop(entry.insert(part)),
+        Entry::Vacant(entry) => {
+            part.widen(place, whole, &mut None)?;
+            entry.insert(part);
+        }
         Entry::Occupied(mut entry) => entry.get_mut().add(&part, place)?,
     }
     Ok(())

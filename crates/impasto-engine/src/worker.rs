@@ -1,9 +1,12 @@
 //! A thread around the painter: commands in, events out.
 
 mod checkpoints;
+mod finisher;
 mod reports;
+mod restart;
 mod step_throttle;
 
+use std::cell::Cell;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,17 +18,17 @@ use crossbeam_channel::{
     Receiver, RecvError, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded,
 };
 use impasto_core::checkpoint::{Checkpoint, RunStorage};
-use impasto_core::job::{Job, MaskPictures, Painted, Recipe, go_on_from};
+use impasto_core::job::{Job, Painted, Recipe};
 use impasto_core::picture::{self, Picture};
-use impasto_core::preset::{Mask, OutputSettings, Preset, Start};
-use impasto_core::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, RestartFrom, Step};
+use impasto_core::preset::{OutputSettings, Preset};
+use impasto_core::protocol::{Command, Event, FIRST_STEPS, Link, PreviewSlot, Step};
 use impasto_core::timing;
-use impasto_weights::check_network;
 
 use super::device;
 use super::painter::Painter;
 use super::preview::PreviewCopy;
 use checkpoints::CheckpointWriter;
+use finisher::Finisher;
 use step_throttle::StepThrottle;
 
 /// How many events may wait for a slow reader before steps are left out.
@@ -50,13 +53,25 @@ const SCALE_STEPS: u32 = 2;
 /// # Errors
 /// When the system gives no thread.
 pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, JoinHandle<()>)> {
+    start_with(job, storage, None)
+}
+
+/// As [`start`], with so many threads on the CPU: for several painters side by side.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    job: Job,
+    storage: Option<RunStorage>,
+    threads: Option<u32>,
+) -> std::io::Result<(Link, JoinHandle<()>)> {
     let (commands, inbox) = unbounded();
     let (outbox, events) = bounded(EVENTS_WAITING);
     let preview = PreviewSlot::default();
     let channels = Channels {
         inbox,
         outbox,
-        slot: preview.clone(),
+        finisher: Finisher::new(preview.clone()),
     };
     let (mut writer, from) = match storage.map(CheckpointWriter::start).transpose()? {
         Some((writer, from)) => (Some(writer), from),
@@ -65,6 +80,10 @@ pub fn start(job: Job, storage: Option<RunStorage>) -> std::io::Result<(Link, Jo
     let thread = std::thread::Builder::new()
         .name("painter".to_owned())
         .spawn(move || {
+            if let Some(threads) = threads {
+                // Of this thread's team; OpenMP keeps the number for each thread.
+                tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+            }
             let runs = AssertUnwindSafe(|| paint_all(job, &channels, writer.as_mut(), from));
             if let Err(panic) = catch_unwind(runs) {
                 let words = panic
@@ -148,7 +167,7 @@ fn begin(
 struct Channels {
     inbox: Receiver<Command>,
     outbox: Sender<Event>,
-    slot: PreviewSlot,
+    finisher: Finisher,
 }
 
 impl Channels {
@@ -215,6 +234,11 @@ struct Worker<'a> {
     reported: Duration,
     /// Which steps are sent where there are more than anyone reads.
     throttle: StepThrottle,
+    /// Where the picture of a run that is over was saved.
+    saved: Option<PathBuf>,
+    /// Whether that file shows the painting finished or in other colours, and the new run
+    /// must not begin with it.
+    presented: Cell<bool>,
     /// The preview on its way, and after which iteration it was asked for.
     preview: Option<(u32, PreviewCopy)>,
 }
@@ -238,6 +262,8 @@ impl<'a> Worker<'a> {
             memory_reported: None,
             reported: Duration::ZERO,
             throttle: StepThrottle::default(),
+            saved: None,
+            presented: Cell::new(false),
             preview: None,
         }
     }
@@ -459,70 +485,13 @@ impl<'a> Worker<'a> {
                 }
             }
             Err(error) => {
+                let preset = Box::new(self.painter.job().preset.clone());
+                self.channels.send(Event::Changed { iteration, preset });
                 let message = format!("the change was not made: {error}");
                 self.channels.send(Event::Notice { iteration, message });
             }
         }
         Ok(())
-    }
-
-    /// The run to begin in this one's place, checked as far as it can be
-    /// before this one has to end for it, and where this one's picture was
-    /// saved.
-    fn restarted(
-        &self,
-        preset: Preset,
-        from: RestartFrom,
-        output: PathBuf,
-    ) -> Result<(Job, Option<PathBuf>), String> {
-        picture::check_destination(&output).map_err(|error| error.to_string())?;
-        check_network(preset.network).map_err(|error| error.to_string())?;
-        let mut job = Job {
-            preset,
-            output,
-            ..self.painter.job().clone()
-        };
-        let load = |path: &Path| picture::load(path).map_err(|error| error.to_string());
-        if job.preset.masks != self.painter.job().preset.masks {
-            let pictures = |mask: &Mask| {
-                Ok::<_, String>(MaskPictures {
-                    mask: load(&mask.file)?,
-                    region: mask.region.as_deref().map(load).transpose()?,
-                })
-            };
-            job.masks = job
-                .preset
-                .masks
-                .iter()
-                .map(pictures)
-                .collect::<Result<_, _>>()?;
-        }
-        job.start = match &job.preset.start {
-            Start::File(path) if from == RestartFrom::Start => Some(load(path)?),
-            _ => None,
-        };
-        if let (RestartFrom::Here, Some(size)) = (from, self.painter.size()) {
-            go_on_from(&mut job.preset.schedule, size.width.max(size.height));
-        }
-        job.check().map_err(|error| error.to_string())?;
-        let saved = match self.painter.iteration() {
-            0 => None,
-            _ => match self.save_in_place() {
-                (None, Some(problem)) => match self.rescue(problem) {
-                    (None, Some(problem)) => return Err(problem),
-                    (saved, _) => saved,
-                },
-                (saved, _) => saved,
-            },
-        };
-        if let (RestartFrom::Here, Some(path)) = (from, &saved) {
-            // The file rather than the pixels at hand: the recipe names it,
-            // and whoever paints by the recipe has no more than the file.
-            let start = load(path)?;
-            job.preset.start = Start::File(path.clone());
-            job.start = Some(start);
-        }
-        Ok((job, saved))
     }
 
     /// Saves the picture and reports how the run ended.
@@ -535,6 +504,7 @@ impl<'a> Worker<'a> {
         };
         picture::release(&self.painter.job().output);
         timing::mark("the picture is saved");
+        self.saved.clone_from(&saved.0);
         let event = match (result, saved) {
             (Ok(()), (output, None)) => Event::Finished {
                 output,
@@ -610,6 +580,7 @@ impl<'a> Worker<'a> {
             Ok(both) => both,
             Err(problem) => return (None, Some(problem)),
         };
+        self.presented.set(self.painter.is_presented());
         let writer = self.writer.as_ref();
         let kept =
             writer.and_then(|writer| writer.save_result(&picture, &recipe, self.settings()).ok());

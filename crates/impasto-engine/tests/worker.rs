@@ -363,8 +363,55 @@ fn a_finished_run_is_shown_and_saved_in_another_way_until_it_is_left() {
         "it was painted by that"
     );
     // And back.
-    send(&link, Command::Change(Box::new(preset)));
+    send(&link, Command::Change(Box::new(preset.clone())));
     assert_eq!(save(), painted);
+
+    // A new run leaves the file as it was saved, however it is shown.
+    let grey = preset.set("finish.saturation=-1").expect("a setting");
+    send(&link, Command::Change(Box::new(grey)));
+    send(
+        &link,
+        Command::Restart {
+            preset: Box::new(preset),
+            from: RestartFrom::Here,
+            output: folder.path().join("again.png"),
+        },
+    );
+    let saved = wait(&link, |event| match event {
+        Event::Restarting { output } => Some(output.clone()),
+        _ => None,
+    });
+    assert_eq!(saved.as_ref(), Some(&output));
+    assert!(picture::load(&output).expect("the picture").picture == painted);
+}
+
+#[test]
+fn a_change_that_does_not_fit_is_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let job = endless(&folder);
+    let preset = job.preset.clone();
+    let link = begin(job);
+    wait_for_step(&link);
+    for setting in ["style.scale=0.1", "colour=match-pca"] {
+        // The second alone would do.
+        let wrong = preset.set(setting).and_then(|it| it.set("style.scale=0.1"));
+        send(&link, Command::Change(Box::new(wrong.expect("settings"))));
+        let now = wait(&link, |event| match event {
+            Event::Changed { preset, .. } => Some(preset.clone()),
+            _ => None,
+        });
+        assert_eq!(*now, preset);
+        let message = wait(&link, |event| match event {
+            Event::Notice { message, .. } => Some(message.clone()),
+            _ => None,
+        });
+        assert!(
+            message.contains("the change was not made: at scale 1"),
+            "{message}"
+        );
+    }
+    wait_for_step(&link);
+    stop(&link);
 }
 
 #[test]
@@ -473,6 +520,35 @@ fn a_restart_from_here_goes_on_from_the_picture_that_was_saved() {
         picture::load(&second).expect("a picture").picture.width(),
         64
     );
+}
+
+#[test]
+fn a_restart_from_here_begins_beneath_the_finish_and_the_colours() {
+    for setting in ["finish.saturation=-1", "colour=content"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut job = endless(&folder);
+        job.preset.schedule[0].iterations = 3;
+        let plain = job.output.clone();
+        let preset = job.preset.set(setting).expect("a setting");
+        let end = |event: &Event| matches!(event, Event::Finished { .. }).then_some(());
+        wait(&begin(job.clone()), end);
+        let painted = picture::load(&plain).expect("a picture").picture;
+
+        job.preset = preset.clone();
+        job.output = folder.path().join("presented.png");
+        let second = folder.path().join("second.png");
+        let link = begin(job.clone());
+        wait(&link, end);
+        let presented = picture::load(&job.output).expect("a picture").picture;
+        assert!(presented != painted);
+        send(&link, restart(&preset, RestartFrom::Here, second));
+        let (saved, recipe, _) = wait_for_restart(&link);
+        assert_eq!(saved, Some(job.output));
+        let beneath = folder.path().join("second-start.png");
+        assert_eq!(recipe.preset.start, Start::File(beneath.clone()));
+        assert!(picture::load(&beneath).expect("a picture").picture == painted);
+        wait(&link, end);
+    }
 }
 
 #[test]

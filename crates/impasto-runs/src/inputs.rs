@@ -1,6 +1,6 @@
 //! The pictures of a run: copied when it begins, read back when it continues.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,17 @@ pub struct Copied {
     pub copy: String,
 }
 
+/// The name of the copy of a picture: its role with the original's ending.
+fn copy_name(role: &str, source: &Source) -> String {
+    let ending = source.path.extension().and_then(|ending| ending.to_str());
+    let ending = ending.map(str::to_ascii_lowercase);
+    let ending = ending.filter(|ending| ENDINGS.contains(&ending.as_str()));
+    match ending {
+        Some(ending) => format!("{role}.{ending}"),
+        None => role.to_owned(),
+    }
+}
+
 /// Copies a picture into `folder` byte for byte, as `role` with the original's
 /// ending.
 ///
@@ -40,13 +51,7 @@ pub(super) fn copy(
     from: &PictureFile,
     folder: &Path,
 ) -> Result<Copied, RunError> {
-    let ending = source.path.extension().and_then(|ending| ending.to_str());
-    let ending = ending.map(str::to_ascii_lowercase);
-    let ending = ending.filter(|ending| ENDINGS.contains(&ending.as_str()));
-    let copy = match ending {
-        Some(ending) => format!("{role}.{ending}"),
-        None => role.to_owned(),
-    };
+    let copy = copy_name(role, source);
     let to = folder.join(&copy);
     let written = |cause| RunError::not_written(&to, cause);
     let mut options = OpenOptions::new();
@@ -59,6 +64,7 @@ pub(super) fn copy(
                 .map_err(|cause| RunError::not_written(&to, cause))?
         }
         PictureFile::Bundled(_, bytes) => copy_bytes(*bytes, &mut file).map_err(written)?,
+        PictureFile::Read { bytes, .. } => copy_bytes(&**bytes, &mut file).map_err(written)?,
     };
     file.sync_all().map_err(written)?;
     if sha256 != source.sha256 {
@@ -72,6 +78,40 @@ pub(super) fn copy(
         sha256,
         copy,
     })
+}
+
+/// As [`copy`], by a hard link to the picture's one copy in `shared`, which is made first
+/// if it is not there. Where the file system has no links it is copied.
+///
+/// # Errors
+/// As [`copy`].
+pub(super) fn link(
+    role: &str,
+    source: &Source,
+    from: &PictureFile,
+    folder: &Path,
+    shared: &Path,
+) -> Result<Copied, RunError> {
+    let kept = shared.join(&source.sha256);
+    if !kept.exists() {
+        let staging = tempfile::Builder::new()
+            .prefix(files::STAGING_PREFIX)
+            .tempdir_in(shared)
+            .map_err(|cause| RunError::not_written(shared, cause))?;
+        let copied = copy("picture", source, from, staging.path())?;
+        fs::rename(staging.path().join(copied.copy), &kept)
+            .map_err(|cause| RunError::not_written(&kept, cause))?;
+    }
+    let name = source.path.file_name().unwrap_or_default();
+    let copied = Copied {
+        file: name.to_string_lossy().into_owned(),
+        sha256: source.sha256.clone(),
+        copy: copy_name(role, source),
+    };
+    match fs::hard_link(&kept, folder.join(&copied.copy)) {
+        Ok(()) => Ok(copied),
+        Err(_) => copy(role, source, from, folder),
+    }
 }
 
 /// Copies to the end, and gives the SHA-256 of all that was copied.

@@ -43,6 +43,7 @@ mod record;
 mod run;
 mod state;
 mod store;
+pub mod tensorboard;
 
 pub use address::Address;
 pub use digest::digest_at;

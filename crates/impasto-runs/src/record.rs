@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use impasto_core::job::{Compute, Overrides, in_order};
-use impasto_core::preset::Preset;
+use impasto_core::preset::{Preset, Start, StyleTerm};
 use impasto_core::text::display_path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -15,6 +15,7 @@ use super::{FORMAT, Folder, RunError, RunName, files};
 
 /// Its name in the run's folder.
 const FILE: &str = "run.json";
+
 /// What a run was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -89,13 +90,50 @@ impl Record {
         }
         let record: Self =
             serde_json::from_slice(&bytes).map_err(|error| RunError::damaged(&path, &error))?;
-        for (role, copied) in record.pictures() {
+        record
+            .check_pictures()
+            .map_err(|reason| RunError::damaged(&path, &reason))?;
+        Ok(record)
+    }
+
+    /// Checks that the pictures are those that the preset asks for, each in a copy of its
+    /// own name. A preset has a bounded number of masks.
+    fn check_pictures(&self) -> Result<(), String> {
+        let (styles, most) = (self.styles().count(), StyleTerm::MAX_STYLES);
+        if styles > most {
+            return Err(format!(
+                "{styles} styles, of which a run has {most} at most"
+            ));
+        }
+        let wanted = matches!(self.preset.start, Start::File(_));
+        if self.start.is_some() != wanted {
+            return Err("the preset's `start` and the picture of it do not agree".to_owned());
+        }
+        let masks = &self.preset.masks;
+        let regions = masks.iter().map(|mask| mask.region.is_some());
+        if !regions.eq(self.masks.iter().map(|copied| copied.region.is_some())) {
+            return Err("the preset's `masks` and the pictures of them do not agree".to_owned());
+        }
+        for (role, copied) in self.pictures() {
             if !super::inputs::is_copy_of(&role, &copied.copy) {
-                let reason = format!("{} is no copy's name", copied.copy);
-                return Err(RunError::damaged(&path, &reason));
+                return Err(format!("{} is no copy's name", copied.copy));
             }
         }
-        Ok(record)
+        Ok(())
+    }
+
+    /// Writes `run.json` anew where it has an earlier format: who paints on writes files
+    /// beside it that a version of that format cannot read.
+    pub(super) fn update(&self, folder: &Folder) -> Result<(), RunError> {
+        if self.format == FORMAT {
+            return Ok(());
+        }
+        let format = FORMAT;
+        Self {
+            format,
+            ..self.clone()
+        }
+        .write(folder)
     }
 
     /// Writes `run.json` into a folder.

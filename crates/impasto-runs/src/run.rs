@@ -40,6 +40,9 @@ pub struct NewRun<'a> {
     /// Where the bytes of the pictures are that the job was decoded from, in the order
     /// of [`Job::pictures`]; they keep the names that they have in the job.
     pub files: &'a [PictureFile],
+    /// A folder that keeps each picture once for many runs, on the same file system: the
+    /// copies are hard links to what is in it.
+    pub shared: Option<&'a Path>,
 }
 
 impl NewRun<'_> {
@@ -177,9 +180,18 @@ impl Run {
     pub fn job(&self) -> Result<Job> {
         let folder = self.open_folder()?.folder(INPUTS);
         let folder = &folder.map_err(|cause| RunError::unreadable(&self.inputs_folder(), cause))?;
-        let pictures = self.record.pictures().into_iter();
-        let pictures = pictures.map(|(_, copied)| inputs::load(copied, folder));
-        let pictures: Vec<Source> = pictures.collect::<Result<_>>()?;
+        let mut pictures: Vec<Source> = Vec::new();
+        for (_, copied) in self.record.pictures() {
+            // One that plays several roles is decoded once.
+            let same = pictures.iter().find(|it| it.sha256 == copied.sha256);
+            pictures.push(match same {
+                Some(source) => Source {
+                    path: PathBuf::from(&copied.file),
+                    ..source.clone()
+                },
+                None => inputs::load(copied, folder)?,
+            });
+        }
         let job = self.unassembled().with(pictures);
         let job = job.ok_or(JobError::Incomplete)?;
         job.check()?;
@@ -218,13 +230,16 @@ impl Run {
         job.check().is_ok().then_some(job)
     }
 
-    /// Takes the right to paint this run, until it is dropped.
+    /// Takes the right to paint this run, until it is dropped. A `run.json` of an earlier
+    /// format becomes one of today's.
     ///
     /// # Errors
-    /// [`RunError::Busy`] when another process has it, and when the lock's file
-    /// cannot be written.
+    /// [`RunError::Busy`] when another process has it, and when the lock's file or
+    /// `run.json` cannot be written.
     pub fn lock(&self) -> Result<RunLock> {
-        lock_folder(&self.folder, &self.name)
+        let lock = lock_folder(&self.folder, &self.name)?;
+        self.record.update(&self.open_folder()?)?;
+        Ok(lock)
     }
 
     /// Whether a process paints this run.
@@ -392,7 +407,10 @@ fn fill(folder: &Path, name: &RunName, created: u64, new: &NewRun) -> Result<Rec
     let mut copy = |role: &str, source: &Source| {
         let file = files.next().cloned();
         let file = file.unwrap_or_else(|| PictureFile::At(source.path.clone()));
-        inputs::copy(role, source, &file, &inputs)
+        match new.shared {
+            Some(shared) => inputs::link(role, source, &file, &inputs, shared),
+            None => inputs::copy(role, source, &file, &inputs),
+        }
     };
     let mut copies = Vec::new();
     for (role, source) in job.pictures() {

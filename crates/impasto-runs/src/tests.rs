@@ -72,6 +72,7 @@ impl Place {
             preset_name: Some("default"),
             overrides: &self.overrides,
             files: &[],
+            shared: None,
         })
     }
 
@@ -150,6 +151,7 @@ fn bundled_pictures_and_moved_bytes_are_copied_too() {
         preset_name: None,
         overrides: &place.overrides,
         files: &[moved, PictureFile::Bundled("bundled", bytes), begin],
+        shared: None,
     };
     let run = place.runs().create(&new).unwrap();
     assert_eq!(run.record().content.file, "First Name.png");
@@ -527,10 +529,95 @@ fn a_run_of_the_first_format_is_read() {
             assert!(term.remove(*key).is_some(), "{key}");
         }
     }
-    fs::write(&path, record.to_string()).unwrap();
+    let text = record.to_string();
+    fs::write(&path, &text).unwrap();
     let old = Run::open(run.folder()).unwrap();
     assert_eq!(old.record().preset, run.record().preset);
     assert_eq!(old.job().unwrap().styles().count(), 1);
+    // Whoever only reads leaves it alone; whoever paints on brings it up to date.
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    drop(old.lock().unwrap());
+    assert_eq!(Run::open(run.folder()).unwrap().record(), run.record());
+    let text = fs::read_to_string(&path).unwrap();
+    drop(run.lock().unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn a_record_has_the_pictures_of_its_preset() {
+    let place = Place::new();
+    let run = place.run();
+    let path = run.folder().join("run.json");
+    let whole: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let reason = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut record = whole.clone();
+        change(&mut record);
+        fs::write(&path, record.to_string()).unwrap();
+        match Run::open(run.folder()) {
+            Ok(_) => String::new(),
+            Err(RunError::Damaged { reason, .. }) => reason,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let copied = |copy: &str| serde_json::json!({"file": "a", "sha256": "0", "copy": copy});
+    let more = |count: usize| {
+        let more = (2..count + 2).map(|number| copied(&format!("style-{number}.png")));
+        serde_json::Value::from_iter(more)
+    };
+    assert_eq!(reason(&|record| record["more_styles"] = more(15)), "");
+    assert_eq!(
+        reason(&|record| record["more_styles"] = more(16)),
+        "17 styles, of which a run has 16 at most"
+    );
+    let start = "the preset's `start` and the picture of it do not agree";
+    assert_eq!(reason(&|record| record["start"] = ().into()), start);
+    assert_eq!(
+        reason(&|record| record["preset"]["start"] = "noise".into()),
+        start
+    );
+    let masks = "the preset's `masks` and the pictures of them do not agree";
+    let mask = serde_json::json!({"mask": copied("mask-1.png")});
+    let part = serde_json::json!({"mask": copied("mask-1.png"), "region": copied("region-1")});
+    let wanted = serde_json::json!([{"file": "a.png", "style": 1}]);
+    for (preset, pictures, expected) in [
+        (&wanted, vec![&mask], ""),
+        (&wanted, vec![&part], masks),
+        (&wanted, vec![], masks),
+        (&wanted, vec![&mask, &mask], masks),
+        (&serde_json::json!([]), vec![&mask], masks),
+    ] {
+        let found = reason(&|record| {
+            record["preset"]["masks"] = preset.clone();
+            record["masks"] = pictures.iter().copied().cloned().collect();
+        });
+        assert_eq!(found, expected, "{pictures:?}");
+    }
+}
+
+#[test]
+fn a_picture_of_several_roles_is_decoded_once() {
+    let mut place = Place::new();
+    let twin = |source: &picture::Source, name: &str| {
+        let path = place.folder.path().join(name);
+        fs::copy(&source.path, &path).unwrap();
+        picture::load(&path).unwrap()
+    };
+    let second = twin(&place.job.style, "dusk.tiff");
+    place.job.more_styles = vec![second];
+    let run = place.run();
+    let job = run.job().unwrap();
+    let [first, second] = [&job.style, &job.more_styles[0]];
+    assert!(std::ptr::eq(
+        first.picture.pixels(),
+        second.picture.pixels()
+    ));
+    assert_eq!(first.path, Path::new("night.tiff"));
+    assert_eq!(second.path, Path::new("dusk.tiff"));
+    assert!(!std::ptr::eq(
+        first.picture.pixels(),
+        job.content.picture.pixels()
+    ));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select, unbounded};
 use impasto_core::checkpoint::{Checkpoint, RunStorage};
-use impasto_core::job::{Job, sizes_of};
+use impasto_core::job::{Job, check_depth, sizes_of};
 use impasto_core::picture;
 use impasto_core::preset::Preset;
 use impasto_core::protocol::{Command, Event, Link, PreviewSlot, Step};
@@ -57,7 +57,8 @@ pub struct HostedRun {
 
 /// Starts to paint a job on a thread of its own, keeping it in the storage: the
 /// engine's `worker::start`.
-pub type StartPainter = fn(Job, Option<RunStorage>) -> io::Result<(Link, JoinHandle<()>)>;
+pub type StartPainter<'a> =
+    &'a dyn Fn(Job, Option<RunStorage>) -> io::Result<(Link, JoinHandle<()>)>;
 
 /// Where the picture of a run is saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub fn paint(
     job: Option<Job>,
     output: &Output,
     ending: ExitWhen,
-    start: StartPainter,
+    start: StartPainter<'_>,
 ) -> Result<HostedRun, HostError> {
     let mut job = match job {
         Some(job) => job,
@@ -109,14 +110,15 @@ pub fn paint(
         let sizes = |preset: &Preset| sizes_of(preset, &job.content.picture);
         Some(checkpoints.read(&sizes).map_err(HostError::Checkpoint)?)
     };
-    let place = match &mut from {
-        Some(from) => &mut from.position.output,
-        None => &mut job.output,
+    let (place, preset) = match &mut from {
+        Some(from) => (&mut from.position.output, &from.position.preset),
+        None => (&mut job.output, &job.preset),
     };
     check_output(&run, place, output)?;
     if let Output::At(path) = output {
         place.clone_from(path);
     }
+    check_depth(&preset.output, place).map_err(RunError::from)?;
     let mut state = RunProgress {
         output_sha256: run.state().output_sha256,
         ..RunProgress::new(0, 0)
@@ -401,7 +403,14 @@ impl Host {
             Event::Notice { message, .. } => Some(message.clone()),
             Event::Memory(_) => None,
             Event::Restarting { .. } => Some("restarted with the same pictures".to_owned()),
-            Event::Saved { output, .. } => Some(format!("saved {}", output.display())),
+            Event::Saved { output, .. } => {
+                if self.state.output.as_ref() == Some(output) {
+                    // The run's own picture, saved as it is shown now.
+                    self.state.output_sha256 = digest_at(output).ok();
+                    self.write_state();
+                }
+                Some(format!("saved {}", output.display()))
+            }
             Event::Finished {
                 output,
                 stopped,

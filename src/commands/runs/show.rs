@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use impasto_core::protocol::Step;
-use impasto_core::text::display_path;
+use impasto_core::text::{display_path, number};
 use impasto_graphics::terminal::Terminal;
 use impasto_runs::clock::{now, utc};
 use impasto_runs::{Run, RunStatus, csv, plot};
@@ -109,6 +109,17 @@ fn facts(run: &Run, steps: &[Step], columns: usize, out: &mut impl Write) -> io:
         for line in textwrap::wrap(&setting, room) {
             row("", &line)?;
         }
+    }
+    let written = record.overrides.output;
+    let flags = [
+        written.depth.map(|depth| format!("--depth {depth}")),
+        written
+            .quality
+            .map(|quality| format!("--quality {quality}")),
+        written.dpi.map(|dpi| format!("--dpi {}", number(dpi, 6))),
+    ];
+    for flag in flags.into_iter().flatten() {
+        row("", &flag)?;
     }
     let compute = &record.compute;
     row(

@@ -172,18 +172,33 @@ fn answer(request: Request, sender: &Sender<Message>) {
                     let path = path.clone();
                     let _ = sender.send(Message::Measured { path, measure });
                 }
-                thumbnail(&path)
+                thumbnail(&path, MAX_SIDE)
             };
-            // A file that a decoder stumbles over must not end the thread.
-            let result = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-                let file = display_path(&path);
-                Err(format!(
-                    "{file} cannot be decoded. Save it anew from an image editor."
-                ))
-            });
+            let result = guarded(&path, read);
             let _ = sender.send(Message::Thumbnail { path, result });
         }
     }
+}
+
+/// Reads a picture. A file that a decoder stumbles over must not end the thread.
+fn guarded(
+    path: &Path,
+    read: impl FnOnce() -> Result<Thumbnail, String>,
+) -> Result<Thumbnail, String> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let file = display_path(path);
+        Err(format!(
+            "{file} cannot be decoded. Save it anew from an image editor."
+        ))
+    })
+}
+
+/// The picture in a file, no side of it longer than `side` pixels.
+///
+/// # Errors
+/// A sentence that says why it cannot be shown.
+pub fn read_thumbnail(path: &Path, side: u32) -> Result<Thumbnail, String> {
+    guarded(path, || thumbnail(path, side))
 }
 
 /// The path with `~` replaced by the user's home, if that is known.
@@ -227,7 +242,7 @@ fn measured(path: &Path) -> Option<Measure> {
     })
 }
 
-fn thumbnail(path: &Path) -> Result<Thumbnail, String> {
+fn thumbnail(path: &Path, side: u32) -> Result<Thumbnail, String> {
     let source = picture::load(path).map_err(|error| error.to_string())?;
     let whole = source.picture;
     let measure = Measure {
@@ -236,7 +251,7 @@ fn thumbnail(path: &Path) -> Result<Thumbnail, String> {
         // The file was there a moment ago.
         bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
     };
-    let pixels = small(&whole).ok_or_else(|| {
+    let pixels = small(&whole, side).ok_or_else(|| {
         let file = display_path(path);
         format!("{file} cannot be scaled. Choose another picture.")
     })?;
@@ -246,13 +261,13 @@ fn thumbnail(path: &Path) -> Result<Thumbnail, String> {
     })
 }
 
-/// The picture, no larger than a thumbnail.
-fn small(picture: &Picture) -> Option<RgbImage> {
+/// The picture, no side of it longer than `side` pixels.
+fn small(picture: &Picture, side: u32) -> Option<RgbImage> {
     let (width, height) = picture.size();
-    let rgb = if width.max(height) <= MAX_SIDE {
+    let rgb = if width.max(height) <= side {
         return RgbImage::from_raw(width, height, picture.to_rgb8());
     } else {
-        let (width, height) = fit_long_side(width, height, MAX_SIDE);
+        let (width, height) = fit_long_side(width, height, side);
         picture.resized(width, height)
     };
     RgbImage::from_raw(rgb.width(), rgb.height(), rgb.to_rgb8())
@@ -384,6 +399,6 @@ mod tests {
         fs::write(&path, bytes.into_inner()).unwrap();
         let measure = measured(&path).unwrap();
         assert_eq!((measure.width, measure.height), (2, 4));
-        assert_eq!(thumbnail(&path).unwrap().measure, measure);
+        assert_eq!(thumbnail(&path, MAX_SIDE).unwrap().measure, measure);
     }
 }

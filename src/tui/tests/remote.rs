@@ -272,7 +272,7 @@ fn a_watcher_sends_nothing_until_it_steers() {
             },
             &[],
         )
-        .when("you steer now", &keys("7\n"))
+        .when("you control this run now", &keys("7\n"))
         .when("content             7", &[InputEvent::Hangup]);
     let mut plan = plan(folder.path(), 1_000_000);
     plan.preset.content.weight = 3.0;

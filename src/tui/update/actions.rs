@@ -4,7 +4,9 @@ use impasto_core::preset::Term;
 use impasto_core::protocol::Command;
 
 use super::{Effect, remote, send_preset, stop};
-use crate::tui::app::{App, LayerChooser, Overlay, Pane, Part, Phase, SettingsEditor};
+use crate::tui::app::{
+    App, LayerChooser, Overlay, Pane, Part, Phase, Row, RowItem, SettingsEditor,
+};
 use crate::tui::keymap::Action;
 
 /// How much one press of a key changes a weight.
@@ -13,8 +15,14 @@ const STEP: f64 = 1.1;
 const LARGE_STEP: f64 = 2.0;
 /// How far a key moves the split, as a part of the picture's width.
 const SPLIT_STEP: f64 = 0.05;
-/// Where a weight of zero begins when it is raised.
-const FIRST_WEIGHT: f64 = 0.1;
+/// Where a weight of zero begins when it is raised: the edges' loss is small.
+fn first_weight(row: Row) -> f64 {
+    match row.item {
+        RowItem::Laplacian => 1000.0,
+        _ => 0.1,
+    }
+}
+
 pub(super) fn act(app: &mut App, action: Action) -> Vec<Effect> {
     if app.is_watching() && steers(app, action) {
         return remote::only_watches(app);
@@ -131,7 +139,7 @@ fn scale_weight(app: &mut App, factor: f64) -> Vec<Effect> {
     };
     let weight = app.weight(row);
     let weight = match weight {
-        0.0 if factor > 1.0 => FIRST_WEIGHT,
+        0.0 if factor > 1.0 => first_weight(row),
         _ => (weight * factor).min(Term::MAX),
     };
     change_weight(app, weight)
@@ -153,7 +161,7 @@ fn mute(app: &mut App) -> Vec<Effect> {
     };
     let weight = app.weight(row);
     if weight == 0.0 {
-        let before = app.muted.remove(&row).unwrap_or(FIRST_WEIGHT);
+        let before = app.muted.remove(&row).unwrap_or(first_weight(row));
         change_weight(app, before)
     } else {
         app.muted.insert(row, weight);

@@ -27,7 +27,7 @@ pub(super) fn steers(app: &mut App, steers: bool) {
         return;
     }
     if steers {
-        app.note("you steer now", false);
+        app.note("you control this run now", false);
         return;
     }
     only_watches(app);
@@ -116,6 +116,13 @@ pub(super) fn changed(app: &mut App, preset: Preset) {
     if app.unanswered > 0 {
         // The answer to a change of ours, after which there may be newer ones.
         app.unanswered -= 1;
+        let continues = app.preset.clone().for_a_run_like(&preset) == preset;
+        if app.unanswered == 0 && !continues {
+            // It was refused.
+            let row = app.selected_row();
+            app.preset = preset;
+            app.select_row(row);
+        }
     } else if app.remote.is_some() {
         app.adopt(preset);
     }
@@ -276,7 +283,7 @@ mod tests {
         update(&mut app, Message::Steers(false));
         assert!(app.news().expect("a note").text.contains("watching"));
         update(&mut app, Message::Steers(true));
-        assert_eq!(app.news().expect("a note").text, "you steer now");
+        assert_eq!(app.news().expect("a note").text, "you control this run now");
         assert_eq!(press(&mut app, KeyCode::Right).len(), 1);
     }
 

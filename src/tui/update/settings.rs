@@ -53,8 +53,11 @@ pub(super) fn accept(app: &mut App) -> Vec<Effect> {
     let Some(setting) = app.selected_setting() else {
         return Vec::new();
     };
-    let changed = app.preset.set(&format!("{}={typed}", setting.key));
-    adopt(app, changed.map_err(|error| error.to_string()))
+    let setting = format!("{}={typed}", setting.key);
+    // Without the flag that the message would name on the command line.
+    let checked = app.preset.check_setting(&setting);
+    let changed = checked.and_then(|()| app.preset.set(&setting).map_err(|it| it.to_string()));
+    adopt(app, changed)
 }
 
 fn step(app: &mut App, steps: i32) -> Vec<Effect> {
@@ -66,21 +69,26 @@ fn step(app: &mut App, steps: i32) -> Vec<Effect> {
 }
 
 fn adopt(app: &mut App, changed: Result<Preset, String>) -> Vec<Effect> {
+    let changed = changed.and_then(|preset| match app.is_over() {
+        true if app.preset.presented_as(&preset) != preset => {
+            Err("the run is over; this key takes effect in a new run".to_owned())
+        }
+        _ => Ok(preset),
+    });
     if let Some(editor) = editor(app) {
         editor.error = changed.as_ref().err().cloned();
     }
     match changed {
         Ok(preset) if preset != app.preset => {
+            let row = app.selected_row();
             app.remember();
             app.preset = preset;
             let last = app.settings().len().saturating_sub(1);
             if let Some(editor) = editor(app) {
                 editor.selected = editor.selected.min(last);
             }
-            app.row = app.row.min(app.rows().len().saturating_sub(1));
-            if app.is_over() {
-                app.note("s saves the picture as it is shown", false);
-            }
+            // A row of the weights may have come or gone.
+            app.select_row(row);
             vec![send_preset(app)]
         }
         _ => Vec::new(),

@@ -5,7 +5,7 @@ pub mod losses;
 pub mod overlay;
 mod settings;
 pub mod start;
-mod status;
+pub(super) mod status;
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Margin, Rect};
@@ -50,7 +50,7 @@ pub fn draw(frame: &mut Frame, app: &App, picture: &mut PicturePane, theme: &The
 
 /// A sentence where the window is too small for a screen, which says what
 /// becomes of the painting.
-fn too_small(frame: &mut Frame, screen: &str, comfort: &str, theme: &Theme) {
+pub(super) fn too_small(frame: &mut Frame, screen: &str, comfort: &str, theme: &Theme) {
     let window = frame.area();
     let times = if theme.ascii { "x" } else { "×" };
     let words = format!(
@@ -126,7 +126,7 @@ pub fn full_screen_words(app: &App, shown: Shown) -> String {
 }
 
 /// A pane's frame.
-fn framed<'a>(title: &'a str, focused: bool, theme: &Theme) -> Block<'a> {
+pub(super) fn framed<'a>(title: &'a str, focused: bool, theme: &Theme) -> Block<'a> {
     let kind = if focused { theme.focus } else { theme.border };
     Block::bordered()
         .border_set(theme.frame())

@@ -53,7 +53,7 @@ pub fn draw(frame: &mut Frame, window: Rect, app: &App, theme: &Theme) {
 }
 
 /// Words that may be more than fit.
-fn scrolled(frame: &mut Frame, area: Rect, lines: Vec<Line>, scroll: u16) {
+pub fn scrolled(frame: &mut Frame, area: Rect, lines: Vec<Line>, scroll: u16) {
     let count = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let most = count.saturating_sub(area.height);
     frame.render_widget(Paragraph::new(lines).scroll((scroll.min(most), 0)), area);
@@ -105,7 +105,7 @@ fn messages(app: &App, theme: &Theme) -> Vec<Line<'static>> {
 }
 
 /// Keys to press, with what they do.
-fn choices(rows: &[(&'static str, &'static str)], theme: &Theme) -> Line<'static> {
+pub fn choices(rows: &[(&'static str, &'static str)], theme: &Theme) -> Line<'static> {
     let mut spans = Vec::new();
     for (key, words) in rows {
         spans.push(Span::styled(*key, theme.key));

@@ -1,7 +1,7 @@
 //! The start screen: three steps above, the list to choose from below, and
 //! beside it what is selected.
 
-mod parts;
+pub mod parts;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -17,14 +17,14 @@ use crate::tui::theme::Theme;
 const BAR: usize = 10;
 
 /// Something to say in a line that may be too narrow for all.
-struct Item {
+pub struct Item {
     text: String,
     style: Style,
     /// The higher, the longer it stays as the line gets narrower.
     worth: u8,
 }
 
-fn item(text: impl Into<String>, style: Style, worth: u8) -> Item {
+pub fn item(text: impl Into<String>, style: Style, worth: u8) -> Item {
     Item {
         text: text.into(),
         style,
@@ -33,13 +33,13 @@ fn item(text: impl Into<String>, style: Style, worth: u8) -> Item {
 }
 
 /// The columns that words take.
-fn width_of(words: &str) -> usize {
+pub fn width_of(words: &str) -> usize {
     Span::raw(words).width()
 }
 
 /// As many of the items as fit, two columns apart, the least worthy left out
 /// first. The last that is left is cut rather than left out.
-fn fitted(mut items: Vec<Item>, width: u16) -> Line<'static> {
+pub fn fitted(mut items: Vec<Item>, width: u16) -> Line<'static> {
     let width = usize::from(width).saturating_sub(1);
     let wide = |items: &[Item]| -> usize {
         let words: usize = items.iter().map(|item| width_of(&item.text)).sum();
@@ -178,7 +178,7 @@ fn progress(app: &App, theme: &Theme) -> Vec<Item> {
 }
 
 /// How far it is, as a bar.
-fn bar(done: u32, of: u32, ascii: bool) -> String {
+pub fn bar(done: u32, of: u32, ascii: bool) -> String {
     let (full, empty) = if ascii { ('#', '.') } else { ('━', '╌') };
     let part = f64::from(done) / f64::from(of.max(1));
     let filled = ((part * BAR as f64).round() as usize).min(BAR);
@@ -279,7 +279,13 @@ pub fn draw_footer(frame: &mut Frame, area: Rect, app: &App, theme: &Theme) {
     frame.render_widget(line, area);
 }
 
-fn push_key(line: &mut Line, gap: &'static str, key: String, words: &'static str, theme: &Theme) {
+pub fn push_key(
+    line: &mut Line,
+    gap: &'static str,
+    key: String,
+    words: &'static str,
+    theme: &Theme,
+) {
     line.push_span(Span::raw(gap));
     line.push_span(Span::styled(key, theme.key));
     line.push_span(Span::styled(format!(" {words}"), theme.dim));

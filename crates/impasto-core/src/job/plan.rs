@@ -1,13 +1,14 @@
 //! A run as it was asked for, before its pictures are read.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Compute, Job, JobError, MaskPictures, in_order, resize_schedule};
+use super::{Compute, Job, JobError, MaskPictures, check_depth, in_order, resize_schedule};
 use crate::paths::is_same_file;
 use crate::picture::{self, PictureError, Source, check_destination};
-use crate::preset::{Mask, Preset, PresetError, Start};
+use crate::preset::{Mask, OutputSettings, Preset, PresetError, Start};
 use crate::text::display_path;
 
 /// A run as it was asked for: its pictures are still files.
@@ -42,21 +43,52 @@ pub struct Overrides {
     /// The masks of the command line, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masks: Option<Vec<Mask>>,
+    /// How the picture's file is written.
+    #[serde(default, skip_serializing_if = "OutputOverrides::is_empty")]
+    pub output: OutputOverrides,
+}
+
+/// What a command line may say of the picture's file; see [`OutputSettings`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputOverrides {
+    pub depth: Option<u32>,
+    pub quality: Option<u32>,
+    pub dpi: Option<f64>,
+}
+
+impl OutputOverrides {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These settings with what the command line says.
+    #[must_use]
+    pub fn apply(&self, settings: OutputSettings) -> OutputSettings {
+        OutputSettings {
+            depth: self.depth.unwrap_or(settings.depth),
+            quality: self.quality.unwrap_or(settings.quality),
+            dpi: self.dpi.unwrap_or(settings.dpi),
+        }
+    }
 }
 
 impl Overrides {
     /// The preset that the command line means when it names this one.
     ///
     /// # Errors
-    /// When a setting fits no key or no value.
+    /// When a setting fits no key or no value, or the result is no preset.
     pub fn apply(&self, preset: Preset) -> Result<Preset, PresetError> {
         let mut settings = self.settings.iter();
         let set = |preset: Preset, setting: &String| preset.set(setting);
-        Ok(self.apply_to_run(settings.try_fold(preset, set)?))
+        let preset = self.apply_to_run(settings.try_fold(preset, set)?);
+        preset.check()?;
+        Ok(preset)
     }
 
     /// Another preset with what holds for the whole run: sizes, iterations, the
-    /// seed, the styles' weights and the masks.
+    /// seed, the styles' weights, the masks and how the file is written.
     #[must_use]
     pub fn apply_to_run(&self, mut preset: Preset) -> Preset {
         if let Some(size) = self.size {
@@ -76,6 +108,7 @@ impl Overrides {
         if let Some(masks) = &self.masks {
             preset.masks.clone_from(masks);
         }
+        preset.output = self.output.apply(preset.output);
         preset
     }
 }
@@ -86,6 +119,11 @@ pub enum PictureFile {
     At(PathBuf),
     /// Part of the program: the name it goes by, and its bytes.
     Bundled(&'static str, &'static [u8]),
+    /// Read already, as from a pipe: the name it goes by, and its bytes.
+    Read {
+        name: String,
+        bytes: Arc<[u8]>,
+    },
 }
 
 impl PictureFile {
@@ -94,6 +132,7 @@ impl PictureFile {
         match self {
             Self::At(path) => path,
             Self::Bundled(name, _) => Path::new(name),
+            Self::Read { name, .. } => Path::new(name),
         }
     }
 
@@ -104,7 +143,7 @@ impl PictureFile {
     pub fn check(&self) -> Result<(), PictureError> {
         match self {
             Self::At(path) => picture::check(path),
-            Self::Bundled(..) => Ok(()),
+            Self::Bundled(..) | Self::Read { .. } => Ok(()),
         }
     }
 
@@ -116,6 +155,7 @@ impl PictureFile {
         match self {
             Self::At(path) => picture::load(path),
             Self::Bundled(name, bytes) => picture::load_bytes(bytes, Path::new(name)),
+            Self::Read { name, bytes } => picture::load_bytes(bytes, Path::new(name)),
         }
     }
 }
@@ -127,8 +167,6 @@ pub enum PlanError {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Job(#[from] JobError),
-    #[error("{file}: only PNG and TIFF have 16 bits a channel; name such a file with -o")]
-    NoDepth { file: String },
     #[error(
         "{file} is the {role} picture, which the painting would overwrite; name another file with \
          -o"
@@ -156,12 +194,8 @@ impl Plan {
                 role,
             });
         }
-        let format = check_destination(&self.output)?;
-        if self.preset.output.depth == 16 && !format.has_16_bits() {
-            let file = display_path(&self.output);
-            return Err(PlanError::NoDepth { file });
-        }
-        Ok(())
+        check_destination(&self.output)?;
+        Ok(check_depth(&self.preset.output, &self.output)?)
     }
 
     /// The styles, in their order.
@@ -188,7 +222,7 @@ impl Plan {
         let inputs = self.inputs().into_iter();
         let files = inputs.filter_map(|(role, file)| match file {
             PictureFile::At(path) => Some((role, path)),
-            PictureFile::Bundled(..) => None,
+            PictureFile::Bundled(..) | PictureFile::Read { .. } => None,
         });
         files.collect()
     }
@@ -199,10 +233,23 @@ impl Plan {
     /// When a picture cannot be read, is too small for the preset, or is a mask that
     /// does not fit.
     pub fn load(self, report: &mut dyn FnMut(String)) -> Result<Job, PlanError> {
+        self.load_with(&mut |file| {
+            report(format!("reading {}", display_path(file.path())));
+            file.load()
+        })
+    }
+
+    /// Puts the job together with pictures that `picture` gives.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        self,
+        picture: &mut dyn FnMut(&PictureFile) -> Result<Source, PictureError>,
+    ) -> Result<Job, PlanError> {
         let mut pictures = Vec::new();
         for (_, file) in self.inputs() {
-            report(format!("reading {}", display_path(file.path())));
-            pictures.push(file.load()?);
+            pictures.push(picture(&file)?);
         }
         let unassembled = Unassembled {
             has_start: matches!(self.preset.start, Start::File(_)),
@@ -266,5 +313,79 @@ impl Unassembled {
             compute: self.compute,
             output: self.output,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::{Picture, encode};
+    use crate::preset::OutputSettings;
+
+    #[test]
+    fn what_holds_for_the_run_holds_for_another_preset_too() {
+        let overrides = Overrides {
+            settings: vec!["output.quality=70".to_owned(), "output.dpi=72".to_owned()],
+            output: OutputOverrides {
+                depth: Some(16),
+                dpi: Some(300.0),
+                ..OutputOverrides::default()
+            },
+            ..Overrides::default()
+        };
+        let first = overrides.apply(Preset::default()).unwrap().output;
+        assert_eq!((first.depth, first.quality, first.dpi), (16, 70, 300.0));
+        let other = overrides.apply_to_run(Preset::default()).output;
+        let quality = OutputSettings::default().quality;
+        assert_eq!(
+            (other.depth, other.quality, other.dpi),
+            (16, quality, 300.0)
+        );
+
+        let text = serde_json::to_string(&overrides).unwrap();
+        let read: Overrides = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, overrides);
+        let old = r#"{"settings":[],"size":64,"iterations":null,"seed":null}"#;
+        let old: Overrides = serde_json::from_str(old).unwrap();
+        assert!(old.output.is_empty());
+    }
+
+    #[test]
+    fn what_the_command_line_makes_of_a_preset_is_one() {
+        let wrong = Overrides {
+            masks: Some(vec![Mask {
+                file: PathBuf::from("sky.png"),
+                style: 0,
+                region: None,
+            }]),
+            ..Overrides::default()
+        };
+        assert!(wrong.apply(Preset::default()).is_err());
+        let wrong = Overrides {
+            blend_weights: Some(vec![f64::NAN]),
+            ..Overrides::default()
+        };
+        assert!(wrong.apply(Preset::default()).is_err());
+    }
+
+    #[test]
+    fn a_picture_that_was_read_needs_no_file() {
+        let picture = Picture::from_rgb8(2, 1, &[1, 2, 3, 4, 5, 6]).unwrap();
+        let settings = OutputSettings::default();
+        let bytes = encode(&picture, Path::new("a.png"), None, &settings).unwrap();
+        let read = |bytes: &[u8]| PictureFile::Read {
+            name: "stdin".to_owned(),
+            bytes: bytes.into(),
+        };
+        let whole = read(&bytes);
+        whole.check().unwrap();
+        let source = whole.load().unwrap();
+        assert_eq!(source.picture, picture);
+        assert_eq!(
+            (source.path.as_path(), whole.path()),
+            (Path::new("stdin"), Path::new("stdin"))
+        );
+        let error = read(&bytes[..20]).load().unwrap_err().to_string();
+        assert!(error.starts_with("stdin is cut short"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::in_order;
 use crate::picture::Source;
 use crate::preset::Preset;
 
@@ -48,6 +49,25 @@ pub struct Recipe {
     /// What that file expects as its input, such as `bgr-minus-mean`.
     #[serde(default)]
     pub convention: String,
+}
+
+impl Recipe {
+    /// The pictures, each with its role, as [`Job::pictures`](super::Job::pictures) has
+    /// them.
+    pub fn inputs(&self) -> Vec<(String, &Input)> {
+        let styles = std::iter::once(&self.style).chain(&self.more_styles);
+        let mut pictures = self.masks.iter();
+        // A recipe of another program may have fewer.
+        let masks = self.preset.masks.iter().map_while(|mask| {
+            let file = pictures.next()?;
+            let region = match mask.region {
+                Some(_) => Some(pictures.next()?),
+                None => None,
+            };
+            Some((file, region))
+        });
+        in_order(&self.content, styles, self.start.as_ref(), masks)
+    }
 }
 
 /// The precision of recipes that do not state one.

@@ -38,16 +38,22 @@ pub fn show_regions(content: &Picture, masks: &[(&Picture, usize)]) -> Picture {
     Picture::new(width, height, pixels).unwrap_or_else(|| content.clone())
 }
 
-/// Pictures in a row, all of the lowest one's height.
+/// Pictures in a row, all of the lowest one's height, or lower: no side of the row is
+/// longer than `longest` pixels, but for rounding.
 #[must_use]
-pub fn side_by_side(pictures: &[&Picture]) -> Option<Picture> {
-    let height = pictures.iter().map(|picture| picture.height()).min()?;
+pub fn side_by_side(pictures: &[&Picture], longest: u32) -> Option<Picture> {
+    let lowest = pictures.iter().map(|picture| picture.height()).min()?;
+    let aspect = |picture: &&Picture| f64::from(picture.width()) / f64::from(picture.height());
+    let aspect: f64 = pictures.iter().map(aspect).sum();
+    let fits = (f64::from(longest) / aspect.max(1.0)) as u32;
+    let height = lowest.min(fits).max(1);
     let shrunk: Vec<Picture> = pictures
         .iter()
         .map(|picture| {
             let width = u64::from(picture.width()) * u64::from(height);
             // No wider than it was.
             let width = width.div_ceil(u64::from(picture.height())) as u32;
+            let width = width.min(longest);
             picture.resized(width, height)
         })
         .collect();
@@ -72,10 +78,26 @@ mod tests {
             Picture::new(width, height, vec![value; (3 * width * height) as usize]).unwrap()
         };
         let (one, other) = (picture(8, 4, 0.25), picture(2, 2, 0.75));
-        let row = side_by_side(&[&one, &other]).unwrap();
+        let row = side_by_side(&[&one, &other], 100).unwrap();
         assert_eq!(row.size(), (6, 2));
         assert!((row.pixels()[0] - 0.25).abs() < 1e-3 && row.pixels()[12] == 0.75);
-        assert!(side_by_side(&[]).is_none());
+        assert!(side_by_side(&[], 100).is_none());
+    }
+
+    #[test]
+    fn a_row_is_no_larger_than_it_may_be() {
+        let picture = |width: u32, height: u32| {
+            Picture::new(width, height, vec![0.5; (3 * width * height) as usize]).unwrap()
+        };
+        let (wide, high, line) = (picture(300, 200), picture(200, 400), picture(5000, 1));
+        for (pictures, size) in [
+            (&[&wide, &wide][..], (60, 20)),
+            (&[&high, &high], (60, 60)),
+            (&[&line, &line], (120, 1)),
+            (&[&wide, &high, &line], (63, 1)),
+        ] {
+            assert_eq!(side_by_side(pictures, 60).unwrap().size(), size);
+        }
     }
 
     #[test]

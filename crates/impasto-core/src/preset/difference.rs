@@ -104,10 +104,11 @@ pub fn differences(from: &Preset, to: &Preset) -> Vec<Difference> {
     found.term("style", style, &to.style);
     found.statistics(statistic, &to.style.statistic);
     found.numbers("style.shift", *shift, to.style.shift);
-    found.lists("style.scale", &scale.0, &to.style.scale.0);
+    let (before, after) = (one_or_list(&scale.0), one_or_list(&to.style.scale.0));
+    found.values("style.scale", before, after);
     found.values("style.blend", blend.word(), to.style.blend.word());
-    let key = "style.blend_weights";
-    found.lists(key, blend_weights, &to.style.blend_weights);
+    let (before, after) = (list(blend_weights), list(&to.style.blend_weights));
+    found.values("style.blend_weights", before, after);
     found.values("style.guides", guides.word(), to.style.guides.word());
     found.values("colour", colour.word(), to.colour.word());
     found.values("masks", regions(masks), regions(&to.masks));
@@ -196,13 +197,6 @@ impl Found {
         self.values(key, from, to);
     }
 
-    /// Notes lists of numbers.
-    fn lists(&mut self, key: &str, from: &[f64], to: &[f64]) {
-        if from != to {
-            self.values(key, list(from), list(to));
-        }
-    }
-
     /// Notes the statistic of the layers that are not named, and each that is.
     fn statistics(&mut self, from: &Statistics, to: &Statistics) {
         if from.layers.is_empty() && to.layers.is_empty() {
@@ -261,11 +255,16 @@ fn scales(schedule: &[Scale]) -> String {
     scales.join(" ")
 }
 
-/// `[0.7, 0.3]`, or `0.7` alone.
-fn list(numbers: &[f64]) -> String {
-    if let [number] = numbers {
-        return crate::text::number(*number, MAX_DIGITS);
+/// `0.7` where one number stands for all, else as [`list`].
+fn one_or_list(numbers: &[f64]) -> String {
+    match numbers {
+        [it] => number(*it, MAX_DIGITS),
+        _ => list(numbers),
     }
+}
+
+/// `[0.7, 0.3]`
+fn list(numbers: &[f64]) -> String {
     let numbers: Vec<String> = numbers.iter().map(|it| number(*it, MAX_DIGITS)).collect();
     format!("[{}]", numbers.join(", "))
 }
@@ -363,6 +362,27 @@ mod tests {
     #[test]
     fn names_and_descriptions_do_not_count() {
         assert!(listed(&["name=mine", "description=My own."]).is_empty());
+    }
+
+    #[test]
+    fn lists_are_written_as_set_takes_them() {
+        assert_eq!(
+            listed(&["style.blend_weights=[2]", "style.scale=[0.5]"]),
+            ["style.scale 1 → 0.5", "style.blend_weights [] → [2]"]
+        );
+        assert_eq!(
+            listed(&["style.blend_weights=[2, 1]", "style.scale=[0.5, 1]"]),
+            [
+                "style.scale 1 → [0.5, 1]",
+                "style.blend_weights [] → [2, 1]"
+            ]
+        );
+        let other = set(&["style.blend_weights=[0.7]"]);
+        let [weights] = &differences(&Preset::default(), &other)[..] else {
+            panic!("one key differs");
+        };
+        let setting = format!("{}={}", weights.key, weights.to.as_deref().unwrap());
+        assert_eq!(Preset::default().set(&setting).unwrap(), other);
     }
 
     #[test]

@@ -25,7 +25,7 @@
 //! | `smoothness.weight` | 10000 | how much the total variation counts: 0 to 1e30 |
 //! | `smoothness.norm` | `l1` | `l1`, `l2` or `nine-point` |
 //! | `normalize_gradients` | false | whether every layer's own gradient is divided by its L1 norm |
-//! | `average` | 0 | the decay of the mean of all images that `adam` gives as its result: 0 (off) to 0.9999 |
+//! | `average` | 0 | the decay of the exponential moving average of all images that `adam` gives as its result: 0 (off) to 0.9999 |
 //! | `optimizer.kind` | `lbfgs` | `lbfgs` or `adam`; `optimizer: adam` for short |
 //! | `optimizer.rate` | 1 for `lbfgs`, 0.02 for `adam` | the step length: above 0, at most 1000 |
 //! | `optimizer.history` | 100 | the steps that `lbfgs` remembers: 1 to 1000 |
@@ -60,9 +60,10 @@
 //!
 //! The files: `schema` has the types, `network` the layers; `read` and `value` read
 //! them out of YAML and make every check on the way, so that a mistake has a place;
-//! `text` checks what comes before YAML; `diagnostic` shows a place; `set` follows
-//! `--set`; `settings` lists the keys that are edited one by one; `library` finds and saves presets; `difference` compares two; `watch`
-//! reads a file again when it is saved.
+//! `text` checks what comes before YAML; `source` does so for other files; `diagnostic`
+//! shows a place; `set` follows `--set`; `settings` lists the keys that are edited one by
+//! one; `library` finds and saves presets; `difference` compares two; `watch` reads a file
+//! again when it is saved.
 
 mod diagnostic;
 mod difference;
@@ -74,6 +75,7 @@ mod read;
 mod schema;
 mod set;
 mod settings;
+mod source;
 mod text;
 mod value;
 mod watch;
@@ -111,7 +113,9 @@ pub use schema::{
     StyleTerm, Term, Word,
 };
 pub use settings::{Setting, Values};
+pub use source::SourceText;
 pub use watch::Watch;
+pub use words::{did_you_mean, nearest, quoted};
 
 /// The largest text of a preset, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -141,8 +145,8 @@ pub struct Preset {
     /// Whether each layer's own gradient is divided by its L1 norm, then multiplied by
     /// its weight. Default: no.
     pub normalize_gradients: bool,
-    /// The decay of the exponential mean of all images, which is the result; 0: the
-    /// image with the lowest total is. Adam only. Default: 0.
+    /// The decay of the exponential moving average of all images of a scale, which is the
+    /// result; 0: the image with the lowest total is. Adam only. Default: 0.
     pub average: f64,
     /// What moves the pixels. Default: L-BFGS, rate 1, history 100.
     pub optimizer: Optimizer,
@@ -266,10 +270,26 @@ impl Preset {
     /// The largest decay of `average`.
     pub const MAX_AVERAGE: f64 = 0.9999;
 
-    /// The decay of the mean of all images, where the result is one.
+    /// The decay of the moving average of all images, where that is the result.
     pub fn averages(&self) -> Option<f64> {
         let averages = self.average > 0.0 && self.optimizer.kind == OptimizerKind::Adam;
         averages.then_some(self.average)
+    }
+
+    /// This preset with what another says of how the same painting is shown and saved: its
+    /// finish, its output, and whether the content's colours are put back.
+    #[must_use]
+    pub fn presented_as(&self, shown: &Self) -> Self {
+        let plain = |colour| matches!(colour, ColourMode::Style | ColourMode::Content);
+        Self {
+            colour: match plain(self.colour) && plain(shown.colour) {
+                true => shown.colour,
+                false => self.colour,
+            },
+            finish: shown.finish,
+            output: shown.output,
+            ..self.clone()
+        }
     }
 
     /// Every layer that the content or the style names, in the network's order.

@@ -435,7 +435,8 @@ pub struct Finish {
     pub denoise: f64,
     /// How far the colours go to the content's, by means and covariances: 0 to 1.
     pub match_colours: f64,
-    /// Added to the light: -1 to 1.
+    /// A gamma curve with the exponent 2^-brightness, which keeps black and white: -1
+    /// (darker) to 1 (lighter).
     pub brightness: f64,
     /// About the middle grey: -1 (none) to 1 (double).
     pub contrast: f64,

@@ -33,6 +33,15 @@ impl Preset {
         })
     }
 
+    /// Checks what [`set`](Self::set) would do.
+    ///
+    /// # Errors
+    /// A message without the setting. Its second line, if it has one, says what would be
+    /// right.
+    pub fn check_setting(&self, key_value: &str) -> Result<(), String> {
+        self.changed(key_value).map(drop)
+    }
+
     /// [`set`](Self::set) with a bare message.
     fn changed(&self, key_value: &str) -> Result<Self, String> {
         let (path, text) = key_value

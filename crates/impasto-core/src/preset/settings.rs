@@ -144,7 +144,7 @@ impl Setting {
             Self::new(
                 "average",
                 steps(0.0, Preset::MAX_AVERAGE, 0.01),
-                "decay of the mean; adam only",
+                "decay of the moving average; adam only",
             ),
         ]);
         for (key, least, most) in Finish::BOUNDS {

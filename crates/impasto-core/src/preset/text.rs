@@ -15,6 +15,11 @@ const MAX_OPEN: usize = 64;
 /// The text in the bytes of a file.
 pub(super) fn decode<'a>(bytes: &'a [u8], origin: &str) -> Result<&'a str, PresetError> {
     check_size(bytes.len(), origin)?;
+    utf8(bytes, origin)
+}
+
+/// The text in bytes of any size.
+pub(super) fn utf8<'a>(bytes: &'a [u8], origin: &str) -> Result<&'a str, PresetError> {
     std::str::from_utf8(bytes).map_err(|error| {
         // The mark is a character's place, so the bytes are made characters.
         let text = String::from_utf8_lossy(bytes);
@@ -32,7 +37,7 @@ pub(super) fn check<'a>(text: &'a str, origin: &str) -> Result<&'a str, PresetEr
         let message = "the file is empty; a preset has at least one key, such as `description`";
         return Err(Diagnostic::at(text, origin, 0, message).into());
     }
-    check_document(text, origin)?;
+    check_document(text, origin, "a preset file holds one preset")?;
     Ok(text)
 }
 
@@ -93,18 +98,18 @@ fn open_brackets(text: &str) -> Option<usize> {
 }
 
 /// Whether there is nothing but blank lines, comments and document marks.
-fn is_empty(text: &str) -> bool {
+pub(super) fn is_empty(text: &str) -> bool {
     lines(text)
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "..."))
 }
 
-/// Refuses text that is not YAML, and a second document.
-fn check_document(text: &str, origin: &str) -> Result<(), PresetError> {
+/// Refuses text that is not YAML, and a second document; `rule` says that there is one.
+pub(super) fn check_document(text: &str, origin: &str, rule: &str) -> Result<(), PresetError> {
     for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
         if index > 0 {
-            let message = "a second document; a preset file holds one preset";
-            return Err(Diagnostic::at(text, origin, second_document(text), message).into());
+            let message = format!("a second document; {rule}");
+            return Err(Diagnostic::at(text, origin, second_document(text), &message).into());
         }
         IgnoredAny::deserialize(document)
             .map_err(|error| Diagnostic::from_syntax(text, origin, &error))?;

@@ -10,10 +10,7 @@ use strsim::damerau_levenshtein;
 /// beginning of at least three letters (`iter` for `iterations`). Of equally
 /// near candidates the last wins: among layers that is the deepest, so that
 /// `relu4_9` suggests `relu4_3`.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nothing known is this long, and the distance takes quadratic time.
     if word.len() > 64 {
         return None;
@@ -34,7 +31,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// `; did you mean ...?`, or nothing.
-pub(super) fn did_you_mean(near: Option<&str>) -> String {
+pub fn did_you_mean(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
@@ -49,7 +46,7 @@ pub(super) fn shown(text: &str, limit: usize) -> String {
 }
 
 /// A user's word between backticks, harmless and short enough for a message.
-pub(super) fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     format!("`{}`", shown(word, 60))
 }
 

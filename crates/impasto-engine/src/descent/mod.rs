@@ -118,6 +118,8 @@ pub struct Descent {
     recorder: Recorder,
     in_flight: InFlightLimit,
     optimizer: Option<Box<dyn Optimizer>>,
+    /// The best image of the optimizer before, while there is no other.
+    rescued: Option<Tensor>,
     reports: Reports,
     /// The last status that is known of the optimizer in hand.
     status: Status,
@@ -136,6 +138,7 @@ impl Descent {
             recorder: Recorder::new(place.stream),
             in_flight: InFlightLimit::default(),
             optimizer: None,
+            rescued: None,
             reports: Reports::default(),
             status: Status::default(),
         }
@@ -146,7 +149,8 @@ impl Descent {
     /// steps stay as small as trouble has made them.
     ///
     /// # Errors
-    /// When memory runs out or libtorch fails.
+    /// When memory runs out or libtorch fails. The best image before stays available, and
+    /// there is no optimizer.
     pub fn begin(&mut self, image: &Tensor, best: Option<&Tensor>) -> Result<()> {
         self.forget_scene();
         // The device has halved its own rate.
@@ -154,6 +158,7 @@ impl Descent {
         self.rate *= 0.5f64.powi(failures);
         self.status = Status::default();
         let (image, best) = (image.shallow_clone(), best.map(Tensor::shallow_clone));
+        self.rescued = self.images().map(|images| images.best.shallow_clone());
         // The old one first: both may not fit.
         self.optimizer = None;
         let (kind, tracking) = (self.settings.kind, self.tracking);
@@ -162,6 +167,7 @@ impl Descent {
             optimizer.keep(&best)?;
         }
         self.optimizer = Some(optimizer);
+        self.rescued = None;
         Ok(())
     }
 
@@ -170,10 +176,11 @@ impl Descent {
     ///
     /// # Errors
     /// When libtorch fails. If that is for want of memory in the evaluation,
-    /// nothing has changed.
+    /// nothing has changed. When there was no memory for the optimizer.
     pub fn step(&mut self, scene: &Scene, iteration: u32) -> Result<Outcomes> {
         let Some(optimizer) = &mut self.optimizer else {
-            return Ok(Outcomes::default());
+            let what = "there was no room for the optimizer";
+            return Err(EngineError::OutOfMemory(what.to_owned()));
         };
         let mut work = Iteration {
             scene,
@@ -238,6 +245,17 @@ impl Descent {
         self.history = self.settings.history.min(history);
     }
 
+    /// Whether there is an optimizer: not before the beginning, and not where there was no
+    /// memory for one.
+    pub fn is_ready(&self) -> bool {
+        self.optimizer.is_some()
+    }
+
+    /// How many steps L-BFGS remembers at most.
+    pub fn history(&self) -> usize {
+        self.history
+    }
+
     /// Goes on with the images as they are, which are measured otherwise from
     /// now on. To be called after [`Descent::drain`].
     ///
@@ -254,17 +272,18 @@ impl Descent {
     /// steps, from the images as they are. To be called after [`Descent::drain`].
     ///
     /// # Errors
-    /// When memory runs out or libtorch fails.
+    /// As [`Descent::begin`] has.
     pub fn change_optimizer(&mut self, preset: &Preset, history: usize) -> Result<()> {
-        let images = self.optimizer.as_ref().map(|optimizer| {
-            [optimizer.image(), optimizer.best_image()].map(Tensor::shallow_clone)
-        });
+        let images = self
+            .images()
+            .map(|Images { image, best }| [image, best].map(Tensor::shallow_clone));
         *self = Self::new(preset, self.place);
         self.limit_history(history);
-        match images {
-            Some([image, best]) => self.begin(&image, Some(&best)),
-            None => Ok(()),
-        }
+        let Some([image, best]) = images else {
+            return Ok(());
+        };
+        self.rescued = Some(best.shallow_clone());
+        self.begin(&image, Some(&best))
     }
 
     /// Saves where it is and what was learnt, to continue from there. To be called
@@ -305,18 +324,20 @@ impl Descent {
             &like,
             self.tracking,
         )?);
+        self.rescued = None;
         (self.rate, self.status) = (rate, status);
         Ok(())
     }
 
     /// The images, as they are when all that was submitted is done; none
-    /// before the beginning.
+    /// before the beginning. Without an optimizer, the best one of the one before.
     pub fn images(&self) -> Option<Images<'_>> {
-        let optimizer = self.optimizer.as_ref()?;
-        Some(Images {
-            image: optimizer.image(),
-            best: optimizer.best_image(),
-        })
+        let (image, best) = match (&self.optimizer, &self.rescued) {
+            (Some(optimizer), _) => (optimizer.image(), optimizer.best_image()),
+            (None, Some(rescued)) => (rescued, rescued),
+            (None, None) => return None,
+        };
+        Some(Images { image, best })
     }
 
     /// Whether a step may come back before it is done.

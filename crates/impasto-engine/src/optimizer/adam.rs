@@ -137,9 +137,7 @@ impl Adam {
         gradient: &Tensor,
         total: &Tensor,
     ) -> Result<()> {
-        // The kernels know no other best image than that with the lowest total.
-        let lowest = self.iterate.tracking() == Tracking::Lowest;
-        if let Some(kernels) = kernels.filter(|_| lowest) {
+        if let Some(kernels) = kernels.filter(|_| self.iterate.tracking().has_kernels()) {
             let state = AdamState {
                 image: &self.iterate.image,
                 first: &self.first,

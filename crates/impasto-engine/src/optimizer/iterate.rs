@@ -140,8 +140,8 @@ impl Iterate {
     }
 
     /// Takes the image into the average where `finite`. With the decay d and n images
-    /// before it, a ← a + (x − a)·(1 − d) / (1 − dⁿ⁺¹): the exponential mean without the
-    /// bias of its beginning.
+    /// before it, a ← a + (x − a)·(1 − d) / (1 − dⁿ⁺¹): the exponential moving average
+    /// with Adam's bias correction.
     fn average(&mut self, decay: f64, finite: &Tensor) -> Result<()> {
         let power = self.power.f_mul_scalar(decay)?;
         select(&self.power, finite, &power)?;

@@ -91,24 +91,28 @@ pub struct Lbfgs {
 }
 
 impl Lbfgs {
-    /// `history` pairs are kept at most.
+    /// `history` pairs are kept at most; `tracking` says which image is the best one.
     ///
     /// # Errors
     /// When the image is not float32 or memory runs out.
-    pub fn new(image: &Tensor, rate: f64, history: usize) -> Result<Self> {
+    pub fn new(image: &Tensor, rate: f64, history: usize, tracking: Tracking) -> Result<Self> {
         let slots = i64::try_from(history).unwrap_or(i64::MAX - 1) + 1;
-        let kernels = cuda::kernels(image.device());
+        let kernels = cuda::kernels(image.device()).filter(|_| tracking.has_kernels());
         // Half of the memory to pass through, and no worse totals: see
-        // ARCHITECTURE.md.
+        // ARCHITECTURE.md. libtorch's products take float32 alone.
         let kind = match kernels.is_some_and(|kernels| kernels.takes_history(image, slots)) {
             true => Kind::BFloat16,
             false => Kind::Float,
         };
-        Self::with_rows(image, rate, history, kind)
+        let mut lbfgs = Self::with_rows(image, rate, history, kind)?;
+        lbfgs.iterate.track(tracking);
+        // A step that raises it by more is taken back.
+        lbfgs.iterate.max_rise = MAX_RISE;
+        Ok(lbfgs)
     }
 
-    /// As [`Lbfgs::new`], remembering pairs in numbers of this kind: float32, or
-    /// what the kernels take.
+    /// One whose best image has the lowest total, remembering pairs in numbers of this
+    /// kind: float32, or what the kernels take.
     ///
     /// # Errors
     /// When the image is not float32 or memory runs out.
@@ -141,15 +145,6 @@ impl Lbfgs {
         })
     }
 
-    /// The same, with this image as its best one.
-    #[must_use]
-    pub fn tracking(mut self, tracking: Tracking) -> Self {
-        self.iterate.track(tracking);
-        // A step that raises it by more is taken back.
-        self.iterate.max_rise = MAX_RISE;
-        self
-    }
-
     /// Goes on from a checkpoint. Without its frozen tensors it starts its
     /// history anew, with steps as small as trouble has made them.
     ///
@@ -162,7 +157,7 @@ impl Lbfgs {
                 "the checkpoint's L-BFGS has a history of {capacity} steps"
             )));
         }
-        let mut lbfgs = Self::new(like, 0.0, capacity as usize)?.tracking(tracking);
+        let mut lbfgs = Self::new(like, 0.0, capacity as usize, tracking)?;
         lbfgs.iterate.restore(state)?;
         restore(state, &NAMES, &lbfgs.points())?;
         restore(state, &history::NAMES, &lbfgs.history.tensors())?;
@@ -387,9 +382,7 @@ impl Lbfgs {
         gradient: &Tensor,
         total: &Tensor,
     ) -> Result<()> {
-        // The kernels know no other best image than that with the lowest total.
-        let lowest = self.iterate.tracking() == Tracking::Lowest;
-        if let Some(kernels) = kernels.filter(|_| lowest) {
+        if let Some(kernels) = kernels.filter(|_| self.iterate.tracking().has_kernels()) {
             self.history.grow(i64::MAX)?;
             let state = LbfgsState {
                 image: &self.iterate.image,

@@ -92,7 +92,7 @@ pub enum Tracking {
     /// The latest: where the gradient is that of no total. L-BFGS then accepts a step that
     /// raises the total a little.
     Latest,
-    /// The exponential mean of all images with this decay.
+    /// The exponential moving average of all images with this decay.
     Average(f64),
 }
 
@@ -104,6 +104,12 @@ impl Tracking {
             None if preset.normalize_gradients => Self::Latest,
             None => Self::Lowest,
         }
+    }
+
+    /// Whether the CUDA kernels can do it: they know no other best image than the one
+    /// with the lowest total.
+    pub fn has_kernels(self) -> bool {
+        self == Self::Lowest
     }
 }
 
@@ -155,7 +161,7 @@ pub fn build(
     tracking: Tracking,
 ) -> Result<Box<dyn Optimizer>> {
     Ok(match kind {
-        OptimizerKind::Lbfgs => Box::new(Lbfgs::new(image, rate, history)?.tracking(tracking)),
+        OptimizerKind::Lbfgs => Box::new(Lbfgs::new(image, rate, history, tracking)?),
         OptimizerKind::Adam => Box::new(Adam::new(image, rate)?.tracking(tracking)),
     })
 }

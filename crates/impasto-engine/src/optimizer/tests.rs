@@ -195,3 +195,29 @@ fn the_latest_image_is_kept_unless_its_total_is_far_higher() {
     assert!(!step(&mut lbfgs, 1e6), "it went wrong");
     assert!(step(&mut lbfgs, 104.0));
 }
+
+/// Without a kernel that keeps the latest image, what is remembered must be of a kind
+/// that libtorch multiplies by.
+#[test]
+fn the_latest_image_is_kept_on_every_device() {
+    for &device in devices().iter() {
+        let walk = |optimizer: &mut dyn Optimizer| {
+            for _ in 0..8 {
+                let (total, gradient) = bowl(optimizer.image());
+                optimizer.step(&gradient, &total).unwrap();
+            }
+        };
+        let image = start(device);
+        let mut lbfgs = build(OptimizerKind::Lbfgs, &image, 1.0, 4, Tracking::Latest).unwrap();
+        walk(lbfgs.as_mut());
+        let mut state = StateDict::new(Default::default());
+        lbfgs.save(&mut state).unwrap();
+        let state = StateDict::read(state.write().unwrap()).unwrap();
+        let settings = preset::Optimizer::new(OptimizerKind::Lbfgs);
+        let mut resumed = restored(&settings, &state, &image, Tracking::Latest).unwrap();
+        walk(lbfgs.as_mut());
+        walk(resumed.as_mut());
+        assert!(most(resumed.image() - lbfgs.image()) < 1e-5, "{device:?}");
+        assert!(most(lbfgs.image() - bottom(device).clamp(0.0, 1.0)) < 1e-2);
+    }
+}

@@ -1,10 +1,12 @@
 //! How a painter keeps within the memory there is.
 
 use impasto_core::job::{Shortage, Size};
+use impasto_core::preset::Preset;
 use tch::Device;
 
 use super::Painter;
-use crate::memory_plan::MemoryPlan;
+use crate::memory_plan::{MemoryPlan, Renewed};
+use crate::network::layers_to;
 use crate::{EngineError, Result, accelerator, budget, memory};
 
 /// What a scale is made smaller by where memory leaves no other way: half as
@@ -21,18 +23,57 @@ impl Painter {
         let Some(layout) = room.layout(size) else {
             return;
         };
-        self.tile = layout.tile;
+        (self.tile, self.tile_limit) = (layout.tile, None);
         self.descent.limit_history(layout.history);
         memory::keep_freed(self.device == Device::Cpu && room.is_ample(&layout));
         self.progress.notices.extend(room.notice(size, &layout));
     }
 
-    /// How many steps the preset's optimizer may remember at the current scale;
-    /// none where the free memory is unknown.
-    pub(crate) fn history_limit(&self) -> Option<usize> {
-        let layers = self.vgg.layers();
+    /// Chooses tiles for the current scale once more, where the preset has changed from
+    /// `old` and something is to be computed anew. Gives how many steps the optimizer may
+    /// remember, where the free memory is known.
+    ///
+    /// # Errors
+    /// When this scale or a later one cannot be painted by the new preset.
+    pub(super) fn arrange_change(
+        &mut self,
+        old: &Preset,
+        renewed: &Renewed,
+    ) -> Result<Option<usize>> {
+        let preset = &self.job.preset;
+        let layers = match renewed.network {
+            true => layers_to(preset.network, preset.deepest()),
+            false => self.vgg.layers(),
+        };
         let room = MemoryPlan::of(&self.job, &layers, self.device, self.precision);
-        Some(room.layout(self.size()?)?.history)
+        let later = self.scale.map_or(0, |scale| scale + 1);
+        if let Some(shortage) = room.shortage(self.sizes.get(later..).unwrap_or_default()) {
+            return Err(EngineError::OutOfMemory(shortage));
+        }
+        let Some(size) = self.size() else {
+            return Ok(None);
+        };
+        let before = self.vgg.layers();
+        let room = room.beside(old, &before, size, renewed);
+        if let Some(shortage) = room.shortage(&[size]) {
+            return Err(EngineError::OutOfMemory(shortage));
+        }
+        let Some(layout) = room.layout(size) else {
+            return Ok(None);
+        };
+        let notice = room.notice(size, &layout);
+        let ample = room.is_ample(&layout);
+        let limit = self.tile_limit;
+        let tile = match (layout.tile, limit) {
+            (Some(tile), Some(limit)) => Some(tile.min(limit)),
+            (tile, limit) => tile.or(limit),
+        };
+        if tile != self.tile || layout.history < self.descent.history() {
+            self.progress.notices.extend(notice);
+        }
+        self.tile = tile;
+        memory::keep_freed(self.device == Device::Cpu && ample);
+        Ok(Some(layout.history))
     }
 
     /// Goes on with an iteration that found no memory, in smaller tiles or at a
@@ -43,14 +84,20 @@ impl Painter {
     pub(super) fn go_on_smaller(&mut self, error: EngineError, scale: usize) -> Result<()> {
         self.settle()?;
         let before = self.sizes.get(scale).copied();
-        self.handle_out_of_memory(error, scale)?;
-        if self.sizes.get(scale).copied() != before {
-            return self.enter(scale, &mut |_| {});
+        let mut error = error;
+        loop {
+            self.handle_out_of_memory(error, scale)?;
+            let begun = match self.shown().map(tch::Tensor::shallow_clone) {
+                Some(image) if self.sizes.get(scale).copied() == before => {
+                    self.descent.begin(&image, None)
+                }
+                _ => self.enter(scale, &mut |_| {}),
+            };
+            match begun {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
+            }
         }
-        if let Some(image) = self.shown().map(tch::Tensor::shallow_clone) {
-            self.descent.begin(&image, None)?;
-        }
-        Ok(())
     }
 
     /// After memory ran out in spite of all foresight: goes over to smaller
@@ -72,7 +119,7 @@ impl Painter {
         let long_side = size.width.max(size.height);
         let tile = budget::smaller_tile(self.tile.unwrap_or(long_side));
         if let (Some(tile), Shortage::Tile | Shortage::Shrink) = (tile, shortage) {
-            self.tile = Some(tile);
+            (self.tile, self.tile_limit) = (Some(tile), Some(tile));
             self.progress.notices.push(format!(
                 "out of memory ({what}); continuing with tiles of {tile} pixels"
             ));

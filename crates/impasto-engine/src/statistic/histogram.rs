@@ -92,8 +92,9 @@ impl Statistic for Histogram {
                     .f_expand([channels, positions], false)?;
                 let wanted = wanted.f_contiguous()?;
                 let above = wanted.f_searchsorted(&ranks, false, false, "left", None::<&Tensor>)?;
-                let above = above.f_clamp(1, length - 1)?;
-                let below = above.f_sub_scalar(1)?;
+                // Of a single value, both are that one.
+                let above = above.f_clamp_max(length - 1)?;
+                let below = above.f_sub_scalar(1)?.f_clamp_min(0)?;
                 let low = ranks.f_gather(1, &below, false)?;
                 let high = ranks.f_gather(1, &above, false)?;
                 let gap = high.f_sub(&low)?.f_clamp_min(f64::MIN_POSITIVE)?;

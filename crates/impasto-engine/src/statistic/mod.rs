@@ -57,8 +57,8 @@ pub(super) struct Sums {
     pub products: Option<Tensor>,
     pub sums: Option<Tensor>,
     pub squares: Option<Tensor>,
-    /// The whole map `[1, C, H, W]`, and the weights `[1, 1, H, W]` of its positions if
-    /// there are any.
+    /// The map of these positions `[1, C, H, W]`, and the weights `[1, 1, H, W]` of all
+    /// positions of the whole map if there are any.
     pub map: Option<(Tensor, Option<Tensor>)>,
 }
 
@@ -138,7 +138,7 @@ pub fn balance(style: &preset::StyleTerm, layer: Layer) -> f64 {
 
 impl Sums {
     /// The sums over the part `own` of a map `[1, C, H, W]`, which is the part `place` of
-    /// a whole map of `whole` positions. `guide` holds the weights of the whole map's
+    /// a whole map. `guide` holds the weights of the whole map's
     /// positions, `[1, 1, H, W]`, if there are any.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Sums {
     pub fn of(
         needs: Needs,
         map: &Tensor,
-        (own, place, whole): (Part, Part, Part),
+        (own, place): (Part, Part),
         guide: Option<&Tensor>,
     ) -> Result<Self> {
         let part = own.of(map)?;
@@ -184,22 +184,37 @@ impl Sums {
             },
             map: match needs.map {
                 false => None,
-                true if own.covers(map) && place == whole => {
-                    Some((map.shallow_clone(), guide.map(Tensor::shallow_clone)))
-                }
-                true => {
-                    let shape = [1, whole.height, whole.width, channels];
-                    let empty = Tensor::f_zeros(shape, (map.f_kind()?, map.device()))?;
-                    let all = empty.f_permute([0, 3, 1, 2])?;
-                    place.of(&all)?.f_copy_(&part)?;
-                    Some((all, guide.map(Tensor::shallow_clone)))
-                }
+                true => Some((part, guide.map(Tensor::shallow_clone))),
             },
         })
     }
 
-    /// Adds the sums over other positions. The map of this one takes up the other's part
-    /// `place`.
+    /// Makes room for the positions of other tiles: the map becomes one of the `whole`, in
+    /// which these positions are the part `place`. `shared` is the map that the sums of
+    /// other regions of the same tiles have already, if any.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn widen(&mut self, place: Part, whole: Part, shared: &mut Option<Tensor>) -> Result<()> {
+        let Some((map, _)) = self.map.as_mut().filter(|_| place != whole) else {
+            return Ok(());
+        };
+        let all = match shared {
+            Some(all) => all.shallow_clone(),
+            none => {
+                let shape = [1, whole.height, whole.width, self.channels];
+                let empty = Tensor::f_zeros(shape, (map.f_kind()?, map.device()))?;
+                let all = empty.f_permute([0, 3, 1, 2])?;
+                place.of(&all)?.f_copy_(map)?;
+                none.insert(all).shallow_clone()
+            }
+        };
+        *map = all;
+        Ok(())
+    }
+
+    /// Adds the sums over other positions, those of the part `place` of the whole map,
+    /// which there is [room](Sums::widen) for.
     ///
     /// # Errors
     /// When libtorch fails.
@@ -215,7 +230,7 @@ impl Sums {
             }
         }
         if let (Some((own, _)), Some((other, _))) = (&self.map, &other.map) {
-            place.of(own)?.f_copy_(&place.of(other)?)?;
+            place.of(own)?.f_copy_(other)?;
         }
         Ok(())
     }

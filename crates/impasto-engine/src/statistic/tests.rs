@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use impasto_core::job::{Compute, DeviceChoice, Job, MaskPictures};
 use impasto_core::picture::{Picture, Source};
 use impasto_core::preset::{Preset, Scale};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
+
+use super::{Statistic as _, Sums, histogram::Histogram};
 
 use crate::evaluate::evaluate;
 use crate::network::Vgg;
@@ -14,6 +16,7 @@ use crate::pictures::Pictures;
 use crate::precision::Precision;
 use crate::targets::Targets;
 use crate::test_device::{devices, gpu};
+use crate::tiles::Part;
 
 fn source(width: u32, height: u32, factor: u32) -> Source {
     let bytes: Vec<u8> = (0..3 * width * height)
@@ -64,7 +67,7 @@ fn job(device: DeviceChoice) -> Job {
 #[test]
 fn every_processor_finds_the_same() {
     let job = job(DeviceChoice::Cpu);
-    let mut expected: Option<(f64, tch::Tensor)> = None;
+    let mut expected: Option<(f64, Tensor)> = None;
     for &device in devices().iter() {
         let preset = &job.preset;
         let vgg = Vgg::new(
@@ -96,6 +99,22 @@ fn every_processor_finds_the_same() {
         );
         let off = (gradient - wanted_gradient).norm() / wanted_gradient.norm();
         assert!(off.double_value(&[]) < 0.05, "{device:?}: {off}");
+    }
+}
+
+#[test]
+fn a_single_position_has_a_histogram() {
+    let map = Tensor::from_slice(&[0.25f32, 4.0]).view([1, 2, 1, 1]);
+    let weights = Tensor::from_slice(&[1.0f32]).view([1, 1, 1, 1]);
+    let one = Part::whole(1, 1);
+    for guide in [None, Some(&weights)] {
+        let sums = Sums::of(Histogram.needs(), &map, (one, one), guide).unwrap();
+        let target = Histogram.target(&sums, 3).unwrap();
+        let wanted = [0.25f32, 0.25, 0.25, 4.0, 4.0, 4.0];
+        assert_eq!(target.0[0], Tensor::from_slice(&wanted).view([2, 3]));
+        let target = Histogram.target(&sums, 1).unwrap();
+        let found = Histogram.compare(&sums, &target, 1.0).unwrap();
+        assert_eq!(found.loss.double_value(&[]), 0.0);
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a worker reports of the painting: steps, notices, memory, previews.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use impasto_core::job::Job;
@@ -9,8 +8,8 @@ use impasto_core::preset::Finish;
 use impasto_core::protocol::{Event, Preview};
 
 use super::Worker;
+use crate::Result;
 use crate::painter::Progress;
-use crate::{EngineError, Result};
 
 /// How often the memory in use is reported.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
@@ -63,12 +62,12 @@ impl Worker<'_> {
             height,
             rgb,
         };
-        let slot = self.channels.slot.clone();
+        let finisher = &self.channels.finisher;
         let Job {
             preset, content, ..
         } = self.painter.job();
         if preset.finish.is_off() {
-            slot.put(preview);
+            finisher.put(preview);
             return Ok(());
         }
         let full = self
@@ -78,12 +77,11 @@ impl Worker<'_> {
         let shrink = f64::from(full) / f64::from(width.max(height).max(1));
         let (finish, content) = (preset.finish.shrunk(shrink), content.picture.clone());
         // Painting goes on meanwhile.
-        let work = move || slot.put(finished(preview, &finish, &content));
-        let thread = thread::Builder::new().name("preview".to_owned());
-        thread
-            .spawn(work)
-            .map(drop)
-            .map_err(|error| EngineError::Torch(format!("no thread for a preview: {error}")))
+        if let Err(error) = finisher.finish(move || finished(preview, &finish, &content)) {
+            let message = format!("previews are not shown with their finish: {error}");
+            self.channels.send(Event::Notice { iteration, message });
+        }
+        Ok(())
     }
 
     pub(super) fn report_memory(&mut self) {

@@ -150,7 +150,7 @@ fn the_compact_form_walks_as_the_recursion_does() {
         // A history that is never full, one that soon is, and one of one step.
         for (capacity, steps, tolerance) in [(40, 20, 2e-3), (5, 25, 2e-3), (1, 25, 2e-3)] {
             let begin = start(device);
-            let mut lbfgs = Lbfgs::new(&begin, 1.0, capacity).unwrap();
+            let mut lbfgs = Lbfgs::new(&begin, 1.0, capacity, Tracking::Lowest).unwrap();
             let mut image = start(Device::Cpu).to_kind(Kind::Double);
             let mut plain = Plain::new(&image, capacity);
             for step in 1..=steps {
@@ -168,7 +168,7 @@ fn the_compact_form_walks_as_the_recursion_does() {
 
 #[test]
 fn it_finds_the_bottom_within_bounds() {
-    let mut lbfgs = Lbfgs::new(&start(Device::Cpu), 1.0, 10).unwrap();
+    let mut lbfgs = Lbfgs::new(&start(Device::Cpu), 1.0, 10, Tracking::Lowest).unwrap();
     let mut best = f64::INFINITY;
     for _ in 0..60 {
         let (loss, gradient) = narrow(lbfgs.image());
@@ -183,7 +183,7 @@ fn it_finds_the_bottom_within_bounds() {
 #[test]
 fn a_bad_step_is_taken_back_and_counted() {
     for &device in devices().iter() {
-        let mut lbfgs = Lbfgs::new(&start(device), 1.0, 10).unwrap();
+        let mut lbfgs = Lbfgs::new(&start(device), 1.0, 10, Tracking::Lowest).unwrap();
         let (loss, gradient) = narrow(&start(device));
         take_step(&mut lbfgs, loss, &gradient, device);
         assert!(status(&lbfgs).accepted);
@@ -204,7 +204,7 @@ fn a_bad_step_is_taken_back_and_counted() {
 
 #[test]
 fn a_history_that_misleads_is_dropped() {
-    let mut lbfgs = Lbfgs::new(&start(Device::Cpu), 1.0, 10).unwrap();
+    let mut lbfgs = Lbfgs::new(&start(Device::Cpu), 1.0, 10, Tracking::Lowest).unwrap();
     for _ in 0..6 {
         let (loss, gradient) = narrow(lbfgs.image());
         take_step(&mut lbfgs, loss, &gradient, Device::Cpu);
@@ -226,7 +226,7 @@ fn a_history_that_misleads_is_dropped() {
 #[test]
 fn what_is_not_finite_leads_back_to_the_best_image() {
     for &device in devices().iter() {
-        let mut lbfgs = Lbfgs::new(&start(device), 1.0, 10).unwrap();
+        let mut lbfgs = Lbfgs::new(&start(device), 1.0, 10, Tracking::Lowest).unwrap();
         let (_, slope) = bowl(lbfgs.image());
         // The very first step, before there is a best image.
         lbfgs
@@ -264,7 +264,7 @@ fn what_is_not_finite_leads_back_to_the_best_image() {
 #[test]
 fn nothing_to_gain_moves_nothing() {
     let begin = Tensor::full([1, 3, 4, 4], 0.25, tch::kind::FLOAT_CPU);
-    let mut lbfgs = Lbfgs::new(&begin, 1.0, 10).unwrap();
+    let mut lbfgs = Lbfgs::new(&begin, 1.0, 10, Tracking::Lowest).unwrap();
     for _ in 0..5 {
         take_step(&mut lbfgs, 0.0, &begin.zeros_like(), Device::Cpu);
         assert_eq!(lbfgs.image(), &begin);
@@ -277,8 +277,8 @@ fn a_captured_step_is_a_step() {
     let device = gpu.device;
     let stream = Stream::side(device).unwrap();
     let goal = bottom(device);
-    let mut eager = Lbfgs::new(&start(device), 1.0, 5).unwrap();
-    let mut captured = Lbfgs::new(&start(device), 1.0, 5).unwrap();
+    let mut eager = Lbfgs::new(&start(device), 1.0, 5, Tracking::Lowest).unwrap();
+    let mut captured = Lbfgs::new(&start(device), 1.0, 5, Tracking::Lowest).unwrap();
     stream.wait_for(&Stream::current(device).unwrap()).unwrap();
     let iteration = |lbfgs: &mut Lbfgs| -> Result<()> {
         let away = lbfgs.image().f_sub(&goal)?;
