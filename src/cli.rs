@@ -1,6 +1,8 @@
 //! The command line: every command and every flag.
 
 pub mod runs;
+pub mod sheet;
+pub mod sweep;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use impasto_core::preset::{OutputSettings, Scale};
 use impasto_weights::Convention;
 
 use self::runs::RunsCommand;
+use self::sheet::SheetArgs;
+use self::sweep::{BatchArgs, SweepArgs};
 use crate::outcome::Failure;
 use crate::tui::pane::Mode;
 use crate::tui::theme::Palette;
@@ -35,6 +39,7 @@ Examples:
   impasto run photo.jpg painting.jpg
   impasto run photo.jpg painting.jpg -o result.png --preset bold --size 768
   impasto finish result.png -o print.tif --depth 16 --denoise 0.4
+  impasto batch photos night.jpg wave.jpg -o painted
   impasto attach
   impasto runs list
 
@@ -108,6 +113,9 @@ pub struct ScreenArgs {
 pub enum Command {
     Run(Box<RunArgs>),
     Demo(DemoArgs),
+    Sweep(Box<SweepArgs>),
+    Batch(Box<BatchArgs>),
+    Sheet(SheetArgs),
     Attach(AttachArgs),
     Stop(StopArgs),
     Resume(ResumeArgs),

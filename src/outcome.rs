@@ -9,6 +9,7 @@ use impasto_engine::EngineError;
 use impasto_runs::RunError;
 use impasto_service::engine_process::RemoteError;
 use impasto_service::host::HostError;
+use impasto_sweep::SweepError;
 use impasto_weights::{NetworkError, WeightsError};
 
 /// Why a command failed.
@@ -100,6 +101,16 @@ impl From<HostError> for Failure {
         match error {
             HostError::Run(error) => error.into(),
             error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<SweepError> for Failure {
+    fn from(error: SweepError) -> Self {
+        match error {
+            SweepError::Run(error) => error.into(),
+            SweepError::Host(error) => error.into(),
+            error => Self::Usage(error.to_string()),
         }
     }
 }

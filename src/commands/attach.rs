@@ -3,14 +3,20 @@
 use impasto_runs::{Run, RunEntry, RunError, RunStatus, Runs};
 use impasto_service::engine_process;
 use impasto_service::ipc::Role;
+use impasto_sweep::SweepFolder;
 
-use super::keep;
+use super::{keep, sweep};
 use crate::cli::{AttachArgs, WhichRun};
 use crate::headless::{self, Leave};
 use crate::outcome::{Failure, Outcome};
 use crate::tui;
 
 pub fn attach(args: &AttachArgs) -> Outcome {
+    if let Some(folder) = &args.which.run_dir
+        && SweepFolder::is_one(folder)
+    {
+        return sweep::attach(folder, &args.screen);
+    }
     let run = painted(&args.which)?;
     let role = if args.watch { Role::Watch } else { Role::Steer };
     let connection = engine_process::reach(&run, role)?;

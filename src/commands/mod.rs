@@ -14,9 +14,11 @@ mod presets;
 mod resume;
 mod run;
 pub mod runs;
+mod sheet;
 mod show;
 mod start;
 mod stop;
+mod sweep;
 mod weights;
 
 use std::io::{self, IsTerminal, Write};
@@ -39,6 +41,9 @@ pub fn execute(cli: Cli) -> ExitCode {
     let outcome = match command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Batch(args) => sweep::batch(&args),
+        Command::Sheet(args) => sheet::sheet(&args),
         Command::Attach(args) => attach::attach(&args),
         Command::Stop(args) => stop::stop(&args),
         Command::Resume(args) => resume::resume(&args),

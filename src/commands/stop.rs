@@ -4,13 +4,19 @@ use impasto_core::protocol::{Command, Event};
 use impasto_core::text::display_path;
 use impasto_service::engine_process;
 use impasto_service::ipc::Role;
+use impasto_sweep::SweepFolder;
 
-use super::attach;
+use super::{attach, sweep};
 use crate::cli::StopArgs;
 use crate::headless::{near, say};
 use crate::outcome::{Failure, Outcome};
 
 pub fn stop(args: &StopArgs) -> Outcome {
+    if let Some(folder) = &args.which.run_dir
+        && SweepFolder::is_one(folder)
+    {
+        return sweep::stop(folder);
+    }
     let run = attach::painted(&args.which)?;
     let connection = engine_process::reach(&run, Role::Control)?;
     let gone = || Failure::Failed(format!("{} ended before it could be stopped", run.name()));

@@ -22,6 +22,7 @@ pub mod log;
 pub mod pane;
 pub mod remote;
 pub mod start;
+pub mod sweep;
 pub mod terminal;
 pub mod theme;
 pub mod update;

@@ -17,8 +17,14 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until something is as wanted.
 #[track_caller]
-pub fn wait_until(what: &str, mut wanted: impl FnMut() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
+pub fn wait_until(what: &str, wanted: impl FnMut() -> bool) {
+    wait_within(TIMEOUT, what, wanted);
+}
+
+/// Waits until something is as wanted that takes its time.
+#[track_caller]
+pub fn wait_within(timeout: Duration, what: &str, mut wanted: impl FnMut() -> bool) {
+    let deadline = Instant::now() + timeout;
     while !wanted() {
         assert!(Instant::now() < deadline, "no {what} in time");
         std::thread::sleep(Duration::from_millis(10));
