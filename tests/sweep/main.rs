@@ -258,9 +258,13 @@ fn two_processes_share_a_sweep() {
     assert_eq!(copy.nlink(), 7);
 }
 
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, signal).expect("a signal");
+}
+
 fn stop(child: Child) -> Output {
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+    signal(&child, rustix::process::Signal::TERM);
     child.wait_with_output().expect("an end")
 }
 
@@ -280,6 +284,10 @@ fn a_sweep_that_is_told_to_stop_goes_on_where_it_was() {
     let metrics = grid.join("cells/0000/metrics.jsonl");
     let lines = || fs::read_to_string(&metrics).map_or(0, |text| text.lines().count());
     wait_until("some iterations are done", || lines() > 20);
+    // Its terminal goes away.
+    signal(&child, rustix::process::Signal::HUP);
+    let before = lines();
+    wait_until("it goes on", || lines() > before + 20);
     let output = stop(child);
     assert_eq!(output.status.code(), Some(128 + 15), "{}", said(&output));
     let before = lines();

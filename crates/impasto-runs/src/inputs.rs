@@ -99,8 +99,15 @@ pub(super) fn link(
             .tempdir_in(shared)
             .map_err(|cause| RunError::not_written(shared, cause))?;
         let copied = copy("picture", source, from, staging.path())?;
-        fs::rename(staging.path().join(copied.copy), &kept)
-            .map_err(|cause| RunError::not_written(&kept, cause))?;
+        let made = staging.path().join(copied.copy);
+        // Unlike a rename this leaves a copy in place that another process has just made
+        // and linked to.
+        match fs::hard_link(&made, &kept) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                fs::rename(&made, &kept).map_err(|cause| RunError::not_written(&kept, cause))?;
+            }
+            _ => {}
+        }
     }
     let name = source.path.file_name().unwrap_or_default();
     let copied = Copied {

@@ -395,7 +395,18 @@ fn read_index(folder: &Folder) -> Result<Option<Index>> {
             own: FORMAT,
         });
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+    let mut index: Index = serde_json::from_slice(&bytes).map_err(damaged)?;
+    for cell in &mut index.cells {
+        // Whoever wrote it names no other file of ours.
+        let picture = cell.picture.take();
+        cell.picture = picture.map(|_| picture_of(cell.number));
+    }
+    Ok(Some(index))
+}
+
+/// The finished picture of a cell, as a path in the sweep's folder.
+fn picture_of(number: usize) -> String {
+    format!("{CELLS}/{}/{}", cell_name(number), Run::RESULT)
 }
 
 /// How a definition differs from that in a folder, in a few words.
@@ -439,8 +450,7 @@ fn look(run: &Run, entry: &mut CellEntry) {
         return;
     };
     if folder.has(Run::RESULT) {
-        let place = format!("{CELLS}/{}/{}", cell_name(entry.number), Run::RESULT);
-        entry.picture = Some(place);
+        entry.picture = Some(picture_of(entry.number));
     }
     let scores = folder.read(SCORES, MAX_TEXT).ok();
     let scores = scores.and_then(|bytes| serde_json::from_slice(&bytes).ok());

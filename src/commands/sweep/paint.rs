@@ -22,6 +22,8 @@ use crate::outcome::{Failure, Outcome};
 
 /// How soon a signal is noticed.
 const TIMEOUT: Duration = Duration::from_millis(50);
+/// As a run, a sweep goes on when its terminal goes away.
+const LEAVE: Leave = Leave::StopUnlessHangup;
 
 /// Paints cells, with a progress bar on stderr and events where they are asked for.
 pub fn headless(folder: SweepFolder, numbers: Vec<usize>, args: &PaintCellsArgs) -> Outcome {
@@ -48,7 +50,7 @@ pub fn headless(folder: SweepFolder, numbers: Vec<usize>, args: &PaintCellsArgs)
     let (finished, stopped_by) = follow(&painting, &signal, &mut progress, &mut sink);
     painting.join();
     if let Some(sink) = sink {
-        let gone_on = || headless::take_leaving_signal(&signal, Leave::Stop).is_none();
+        let gone_on = || headless::take_leaving_signal(&signal, LEAVE).is_none();
         progress.report_events(sink.finish(gone_on));
     }
     progress.end(finished);
@@ -82,7 +84,7 @@ fn follow(
 ) -> (Finished, Option<u8>) {
     let mut stopped_by = None;
     loop {
-        if let Some(number) = headless::take_leaving_signal(signal, Leave::Stop) {
+        if let Some(number) = headless::take_leaving_signal(signal, LEAVE) {
             if stopped_by.replace(number).is_none() {
                 progress.line("stopping: writing checkpoints (Ctrl-C again leaves at once)");
             }
