@@ -5,6 +5,7 @@ mod grid;
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
+use impasto_core::paths::is_same_file;
 use impasto_core::picture::{self, Picture, check_destination};
 use impasto_core::text::{display_path, number};
 use impasto_runs::{Losses, Run, Runs};
@@ -27,6 +28,7 @@ pub fn sheet(args: &SheetArgs) -> Outcome {
     if !page {
         check_destination(&args.output)?;
     }
+    check_not_overwritten(&args.sources, &args.output)?;
     let place = Place::new(&args.output)?;
     let mut sheet = match args.sources.as_slice() {
         [folder] if SweepFolder::is_one(folder) => of_sweep(folder, args.cell, &place)?,
@@ -52,6 +54,28 @@ pub fn sheet(args: &SheetArgs) -> Outcome {
     }
     say(&format!("saved {}", display_path(near(&args.output))));
     Ok(())
+}
+
+/// Refuses an output that would replace what the sheet is made of.
+fn check_not_overwritten(sources: &[PathBuf], output: &Path) -> Outcome {
+    let mut kept = Vec::new();
+    for source in sources {
+        if SweepFolder::is_one(source) {
+            let folder = SweepFolder::open(source)?;
+            kept.extend(folder.definition().pictures().map(PathBuf::from));
+            let count = folder.definition().count();
+            kept.extend((0..count).map(|number| folder.cell_folder(number).join(Run::RESULT)));
+        } else {
+            kept.extend([source.clone(), source.join(Run::RESULT)]);
+        }
+    }
+    match output.exists() && kept.iter().any(|file| is_same_file(file, output)) {
+        true => Err(Failure::Usage(format!(
+            "{} is one of the pictures, which would be overwritten; name another file with -o",
+            display_path(output)
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn is_page(output: &Path) -> bool {

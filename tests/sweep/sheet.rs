@@ -86,6 +86,13 @@ fn what_is_no_sheet_is_refused() {
     refuse(&["empty", "-o", "a.png"], "empty");
     refuse(&["nowhere", "-o", "a.png"], "no runs yet");
     refuse(&[&coffee, "-o", "a.gif"], "a.gif");
+    fs::copy(&coffee, folder.join("mine.jpg")).expect("a copy");
+    refuse(
+        &["mine.jpg", &coffee, "-o", "mine.jpg"],
+        "would be overwritten",
+    );
+    let kept = fs::read(folder.join("mine.jpg")).expect("a picture");
+    assert!(kept == fs::read(&coffee).expect("a picture"));
     let output = run(folder, &["sheet", &coffee, "-o", "nowhere/a.html"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
